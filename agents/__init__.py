@@ -1,0 +1,1 @@
+"""What decides: the stages route and notify, and their gates."""

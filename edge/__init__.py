@@ -1,0 +1,1 @@
+"""What devices, producers and people talk to: sockets, pull, command line."""

@@ -1,0 +1,1 @@
+"""What leaves: inbox rows, presence, pushes."""

@@ -1,0 +1,1 @@
+"""What flows: events, positions, topology, transport, tables; the composition root of a worker."""
