@@ -1,0 +1,164 @@
+"""Settings of a process: read once from the environment, validated, frozen, passed down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+
+PREFIX: Final = "LOCKSTEP_"
+_FILE: Final = "_FILE"
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class SettingsError(Exception):
+    """The environment holds a value that cannot be used; the message names the variable."""
+
+
+class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Kafka(_Frozen, frozen=True):
+    """The cluster. `security` holds librdkafka's properties for TLS and SASL, as a JSON object."""
+
+    servers: str = "127.0.0.1:19092"
+    security: dict[str, str] = {}
+    session_timeout: Seconds = 10.0
+    commit_interval: Seconds = 1.0
+    max_message_bytes: Positive = 2 * 1024 * 1024
+
+
+class Cassandra(_Frozen, frozen=True):
+    """Inbox and device registry. `replication` is the replication factor of the keyspace that `schema apply` makes."""
+
+    contact_points: tuple[str, ...] = ("127.0.0.1",)
+    port: Port = 19042
+    keyspace: str = "lockstep"
+    local_dc: str = "datacenter1"
+    replication: Positive = 1
+    username: str = ""
+    password: str = ""
+    timeout: Seconds = 10.0
+
+
+class Redis(_Frozen, frozen=True):
+    """Heads, presence, leases and the copy of the registry."""
+
+    host: str = "127.0.0.1"
+    port: Port = 16379
+    username: str = ""
+    password: str = ""
+    timeout: Seconds = 5.0
+
+
+class Edge(_Frozen, frozen=True):
+    """What `lockstep edge` serves. `advertise` is the host at which push workers reach this gateway."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    push_host: str = "127.0.0.1"
+    push_port: Port = 8081
+    advertise: str = "127.0.0.1"
+    hello_timeout: Seconds = 5.0
+    ping_interval: Positive = 55
+    lifetime: Seconds = 1800.0
+    lease: Seconds = 12.0
+    page_limit: Positive = 200
+    page_bytes: Positive = 256 * 1024
+    long_poll: Seconds = 25.0
+
+
+class Tokens(_Frozen, frozen=True):
+    """Device tokens: JWT signed with Ed25519. `keys` is a file with a JWK Set of public keys."""
+
+    keys: str = ".local/keys/public.jwks"
+    issuer: str = "lockstep"
+    audience: str = "lockstep-devices"
+    leeway: Seconds = 30.0
+
+
+class Health(_Frozen, frozen=True):
+    """/livez, /readyz and /metrics of this process. Port 0 turns them off."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9090
+
+
+class Limits(_Frozen, frozen=True):
+    """What an event may be. `fingerprint_key` keys the digests of the tables; one value for the whole installation."""
+
+    event_bytes: Positive = 16 * 1024
+    future_tolerance: Seconds = 300.0
+    redelivery_horizon: Seconds = 300.0
+    fingerprint_key: str = ""
+
+
+class Settings(_Frozen, frozen=True):
+    """Everything a process may be told."""
+
+    topology: str = "topics.yaml"
+    topic_prefix: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9]+[.-])*$")] = ""
+    data_dir: str = ".local/data"
+    log_level: str = "INFO"
+    kafka: Kafka = Kafka()
+    cassandra: Cassandra = Cassandra()
+    redis: Redis = Redis()
+    edge: Edge = Edge()
+    tokens: Tokens = Tokens()
+    health: Health = Health()
+    limits: Limits = Limits()
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings from variables such as LOCKSTEP_KAFKA__SERVERS; LOCKSTEP_X_FILE names a file that holds X.
+
+    Lists and objects are JSON. Raises SettingsError, naming the variable.
+    """
+    tree: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if variable.startswith(PREFIX):
+            _place(tree, *_name_and_text(variable, text), variable)
+    try:
+        return msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+
+
+def _name_and_text(variable: str, text: str) -> tuple[str, str]:
+    name = variable[len(PREFIX) :]
+    if not name.endswith(_FILE):
+        return name, text
+    try:
+        return name[: -len(_FILE)], Path(text).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{variable}: cannot read {text}: {error.strerror}") from error
+
+
+def _place(tree: dict[str, Any], name: str, text: str, variable: str) -> None:
+    *path, leaf = name.lower().split("__")
+    for part in path:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise SettingsError(f"{variable}: {part} is a value, not a group of settings")
+    tree[leaf] = _json(text, variable) if text[:1] in ("[", "{") else text
+
+
+def _json(text: str, variable: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{variable}: not JSON: {error}") from error
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    message, _, where = str(error).partition(" - at `$")
+    if not where:
+        field = message.rpartition("`")[0].rpartition("`")[2]
+        return f"{PREFIX}{field.upper()}: unknown setting" if field else message
+    path = where.strip("`").lstrip(".").replace(".", "__").upper()
+    return f"{PREFIX}{path}: {message}"

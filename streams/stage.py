@@ -1,0 +1,136 @@
+"""What a stage is given: its place in the topology, its outputs, its table, and resources opened once a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from streams.envelope import ForeignTopic, check_version
+from streams.metrics import StageMetrics
+from streams.outcomes import Outcome, encode_outcomes
+from streams.settings import Settings
+from streams.topology import Topology, bind
+
+T = TypeVar("T")
+
+
+class Record(Protocol):
+    """One record of a topic. `timestamp` is the broker's append time, ms."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Batch(Protocol):
+    """The records of one partition from one poll."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def records(self) -> Sequence[Record]: ...
+
+    def watermark(self) -> int:
+        """Highest position taken from this partition before this batch, -1 where nothing was."""
+
+
+class Output(Protocol):
+    """Where a stage puts records. All of them are on the broker before the batch is committed."""
+
+    def put(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> None:
+        """Queue one record. Raises BufferError while the queue is full."""
+
+    async def send(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> None:
+        """Queue one record, waiting for room."""
+
+
+#: Handles a batch; returns the highest position taken so far, the new watermark of the input partition.
+Handler = Callable[[Batch], Awaitable[int]]
+
+
+class Resources:
+    """Opens what stages need, once a worker, and closes it in reverse."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._opened: dict[Callable[..., Any], Any] = {}
+
+    async def get(self, connect: Callable[[Settings], AbstractAsyncContextManager[T]]) -> T:
+        """What `connect` opens; the same object for every stage that asks."""
+        if connect not in self._opened:
+            self._opened[connect] = await self._stack.enter_async_context(connect(self._settings))
+        opened: T = self._opened[connect]
+        return opened
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage of one worker, on one topic. Handler factories get it: `async def stage(stage: Stage) -> Handler`."""
+
+    name: str
+    topology: Topology
+    settings: Settings
+    output: Output
+    resources: Resources
+    metrics: StageMetrics
+    topic_id: bytes  # first four bytes of the ingest topic's id
+    lane: int | None
+    platform: str | None
+    table: Any  # the stage's table (streams.tables), None where it has none
+    clock: Callable[[], float] = time.time
+
+    def topic(self, pattern: str, lane: int | None = None, platform: str | None = None) -> str:
+        """A topic's full name; lane and platform are the stage's own unless given."""
+        number = self.lane if lane is None else lane
+        lane_name = None if number is None else self.topology.lane_names()[number]
+        return self.settings.topic_prefix + bind(pattern, lane_name, platform or self.platform)
+
+    def now(self) -> int:
+        """Wall clock, ms."""
+        return int(self.clock() * 1000)
+
+    def verify(self, version: int, topic_id: bytes) -> None:
+        """Raise unless a record was written in a readable format and descends from this ingest topic."""
+        check_version(version)
+        if topic_id != self.topic_id:
+            raise ForeignTopic(topic_id, self.topic_id)
+
+    async def report(self, partition: int, outcomes: list[Outcome]) -> None:
+        """Put the outcomes of a batch into `outcomes`, and count them."""
+        if not outcomes:
+            return
+        self.metrics.count(outcomes)
+        value = encode_outcomes(self.name, self.now(), outcomes)
+        await self.output.send(self.topic("outcomes"), partition, outcomes[0].account.encode(), value)
+
+
+#: Makes the handler of a stage; named in topics.yaml by its dotted path.
+Factory = Callable[[Stage], Awaitable[Handler]]
+Incarnations = Mapping[int, int | None]
