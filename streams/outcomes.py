@@ -17,7 +17,7 @@ Kind = Literal[
 
 Reason = Literal[
     "undecodable", "null-value", "unknown-type", "no-account", "key-mismatch", "wrong-partition", "bad-attribute",
-    "oversized", "future-dated",
+    "oversized", "future-dated", "conflict",
 ]  # fmt: skip
 
 EVENT_LEVEL: Final = frozenset[Kind](
