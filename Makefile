@@ -1,0 +1,61 @@
+# Targets for people who develop lockstep or try it; `make help` lists them.
+PYTHON := $(shell for python in python3.11 python3 python3.12 python3.13; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$python" && break; done)
+LOCAL := $(PYTHON) -m deploy.local
+BIN := .venv/bin
+CODE := streams agents sinks edge deploy tests bench examples
+# Never written by hand: a lock file names no package index.
+COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --no-emit-find-links \
+	--no-emit-index-url --no-emit-trusted-host
+
+.DEFAULT_GOAL := help
+.PHONY: help python venv lock up down status demo test test-unit lint fmt clean test-fresh
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+python:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found: install python3 (Debian 12: apt-get install python3)" >&2; exit 1; }
+
+venv: python ## make the virtual environment .venv with the locked dependencies
+	@$(LOCAL) venv
+
+lock: venv ## write requirements*.txt anew from requirements*.in
+	$(COMPILE) --output-file=requirements.txt requirements.in
+	$(COMPILE) --output-file=requirements-dev.txt requirements-dev.in
+
+up: python ## boot local Kafka, Cassandra and Redis
+	@$(LOCAL) up
+
+down: python ## stop what `make up` has started
+	@$(LOCAL) down
+
+status: python ## show which local servers are up
+	@$(LOCAL) status
+
+demo: venv ## run the demo; ONCE=1: check every outcome, then stop
+	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
+
+test: lint ## run every check and every test suite, on servers of its own
+	@$(LOCAL) tools --node
+	$(BIN)/pytest tests
+
+test-unit: venv ## run the unit tests, which need no server
+	$(BIN)/pytest -q tests/unit
+
+lint: venv ## check style, types and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(wildcard $(CODE))
+	$(BIN)/lint-imports
+
+fmt: venv ## format the code and sort its imports
+	$(BIN)/ruff check --select I --fix .
+	$(BIN)/ruff format .
+
+test-fresh: python ## run `make demo ONCE=1` and `make test` from a clone on a minimal Debian (root); GOALS="..." for others
+	@$(PYTHON) -m deploy.local.fresh $(GOALS)
+
+clean: down ## stop the local servers and delete their data, the environment and all caches
+	rm -rf .venv .local build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

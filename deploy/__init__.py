@@ -1,0 +1,1 @@
+"""How lockstep is run: here on one machine, in images and on Kubernetes."""

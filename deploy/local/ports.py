@@ -1,0 +1,64 @@
+"""Free ports, and who holds a taken one."""
+
+import random
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+# Below the range from which systems take the source ports of outgoing connections.
+FIRST, LAST = 20_000, 32_000
+_LISTEN = "0A"
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen on the port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports that are all free now."""
+    found: list[int] = []
+    with ExitStack() as held:
+        for port in random.sample(range(FIRST, LAST), LAST - FIRST):
+            if len(found) == count:
+                break
+            probe = held.enter_context(socket.socket())
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+    return found
+
+
+def derived_port(port: int) -> int:
+    """A free port for a server's internal use: the next one up, else any."""
+    return port + 1 if port < 65_535 and is_free(port + 1) else free_ports(1)[0]
+
+
+def listening_inodes(table: str, port: int) -> set[str]:
+    """Socket inodes that listen on the port, from the text of /proc/net/tcp or tcp6."""
+    rows = (line.split() for line in table.splitlines()[1:])
+    return {row[9] for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
+
+
+def holder(port: int) -> str:
+    """Who listens on the port, as " by pid 12 (java)"; empty where the system does not tell."""
+    inodes: set[str] = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        if table.exists():
+            inodes |= listening_inodes(table.read_text(), port)
+    links = {f"socket:[{inode}]" for inode in inodes}
+    for directory in Path("/proc").glob("[0-9]*/fd") if links else ():
+        try:
+            if any(str(entry.readlink()) in links for entry in directory.iterdir()):
+                return f" by pid {directory.parent.name} ({(directory.parent / 'comm').read_text().strip()})"
+        except OSError:
+            continue  # another user's process, or one that has just ended
+    return ""
