@@ -10,8 +10,16 @@ import msgspec
 
 from streams.targets import parse_version
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-TopicName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+([.-]([a-z0-9]+|\{(lane|platform)\}))*$")]
+Name = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", description="lower case words with - between them")
+]
+TopicName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9]+([.-]([a-z0-9]+|\{(lane|platform)\}))*$",
+        description="lower case words, {lane} or {platform}, with . or - between them",
+    ),
+]
 Handler = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]+(\.[a-z_]+)+$", description="module.function")]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(ms|s|m|h|d)$", description="a number and ms, s, m, h or d")]
 Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(B|KiB|MiB)$", description="a number and B, KiB or MiB")]
@@ -97,7 +105,9 @@ class UseCaseSpec(_Strict, frozen=True):
     collapse: Literal["type", "none"]
     merge: Literal["none", "latest", "union"]
     devices: tuple[Name, ...]
-    min_app_version: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+){0,2}$")] = "0"
+    min_app_version: Annotated[
+        str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+){0,2}$", description="up to three numbers with . between them")
+    ] = "0"
 
 
 class Policy(NamedTuple):
