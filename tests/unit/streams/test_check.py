@@ -70,7 +70,7 @@ MISTAKES = {
   normal: {linger: 5ms}
   low: {linger: 20ms}
 """, "  {}\n", "lanes: no lanes"),
-    "item-of-list": ("[tv, stick, phone, tablet, browser]\n\nplat", "[TV]\n\nplat", "[0]: 'TV' is not lower case words"),
+    "item-of-list": ("[tv, stick, phone, tablet, browser]\n\nplat", "[TV]\n\nplat", "[0]: 'TV' is not lower case"),
     "two-replicas": ("replication: 1", "replication: 2", "replication: with 2 replicas an acknowledged record may be"),
 }  # fmt: skip
 
