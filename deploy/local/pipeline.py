@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,22 @@ STOP_SECONDS = 20.0
 
 class ProcessFailed(Exception):
     """A process ended, or did not become ready; the message ends with the last lines of its log."""
+
+
+def environment(
+    kafka: str, cassandra: tuple[str, int], redis: tuple[str, int], directory: Path, edge_port: int, push_port: int
+) -> dict[str, str]:
+    """The settings of every process, for servers at these addresses; keys and data lie in `directory`."""
+    return {
+        "LOCKSTEP_KAFKA__SERVERS": kafka,
+        "LOCKSTEP_CASSANDRA__CONTACT_POINTS": json.dumps([cassandra[0]]),
+        "LOCKSTEP_CASSANDRA__PORT": str(cassandra[1]),
+        "LOCKSTEP_REDIS__HOST": redis[0],
+        "LOCKSTEP_REDIS__PORT": str(redis[1]),
+        "LOCKSTEP_EDGE__PORT": str(edge_port),
+        "LOCKSTEP_EDGE__PUSH_PORT": str(push_port),
+        "LOCKSTEP_TOKENS__KEYS": str(directory / "keys" / "public.jwks"),
+    }
 
 
 @dataclass
@@ -93,6 +110,20 @@ class Pipeline:
         member = Member(name, process, log, port)
         self.members.append(member)
         return member
+
+    def command(self, *arguments: str) -> str:
+        """Run a command of lockstep to its end; its output. Raises ProcessFailed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "edge.cli", *arguments],
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode:
+            raise ProcessFailed(f"lockstep {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
 
     def worker(self, name: str, **environment: str) -> Member:
         """Start a worker of topics.yaml."""

@@ -32,7 +32,7 @@ def identity(pid: int) -> str | None:
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # a dead child of ours would stay on as a zombie
     if not Path("/proc/self/stat").exists():
-        return _identity_from_ps(pid)
+        return identity_from_ps(pid)
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -48,7 +48,8 @@ def identity_from_stat(text: str, boot: str) -> str | None:
     return None if state in "ZX" and threads <= 1 else f"{boot}:{started}"
 
 
-def _identity_from_ps(pid: int) -> str | None:
+def identity_from_ps(pid: int) -> str | None:
+    """The identity by ps, for systems without /proc; None if there is no such live process."""
     listed = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     state, _, started = listed.stdout.strip().partition(" ")
     return None if not state or state.startswith("Z") else started.strip()
@@ -61,6 +62,11 @@ def read(path: Path) -> Process | None:
         return Process(pid=int(content["pid"]), identity=str(content["identity"]), port=int(content["port"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+def current() -> Process:
+    """The process that asks."""
+    return Process(pid=os.getpid(), identity=identity(os.getpid()) or "", port=0)
 
 
 def write(path: Path, process: Process) -> None:

@@ -5,9 +5,8 @@ import shutil
 import signal
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +71,13 @@ class Running:
         stop(self.config.home, [name], self.report)
         start(self.config, [name], self.report)
 
+    def revive(self) -> None:
+        """Have all these servers up and going, whatever was done to them."""
+        for process in status(self.config.home).values():
+            if process:
+                processes.send(process, signal.SIGCONT)
+        start(self.config, self.names, self.report)
+
     def stop(self, grace: float = GRACE) -> None:
         """Stop these servers."""
         stop(self.config.home, self.names, self.report, grace)
@@ -107,30 +113,37 @@ def _boot_all(config: Config, names: tuple[str, ...], report: Report) -> None:
     prepare(config, names, report)
     require_room(config.home)
     cancelled = threading.Event()
-    with ThreadPoolExecutor(len(names)) as pool:
-        tasks = [pool.submit(boot.boot, config, name, cancelled, report) for name in names]
-        try:
-            for task in tasks:
-                while not (task.done() or any(each.done() and each.exception() for each in tasks)):
-                    time.sleep(0.02)
-            for task in tasks:
-                if task.done():
+    try:
+        with ThreadPoolExecutor(len(names)) as pool:
+            tasks = [pool.submit(boot.boot, config, name, cancelled, report) for name in names]
+            try:
+                for task in as_completed(tasks):
                     task.result()
-        except BaseException:
-            cancelled.set()
-            raise
+            except BaseException:
+                cancelled.set()
+                raise
+    except BaseException:
+        _end(config.home, names, grace=0)
+        raise
 
 
 def stop(home: Path, names: Iterable[str] = NAMES, report: Report = silent, grace: float = GRACE) -> None:
     """Stop those of these servers that were started in this state directory; LocalError for one that will not end."""
-    with _locked(home), ThreadPoolExecutor(len(NAMES)) as pool:
-        up = {name: process for name in checked_names(names) if (process := status(home)[name])}
-        ended = dict(zip(up, pool.map(lambda process: processes.end(process, grace), up.values()), strict=True))
-    for name, process in up.items():
-        if not ended[name]:
+    with _locked(home):
+        for name in _end(home, checked_names(names), grace):
+            report(f"{name:<9} stopped")
+
+
+def _end(home: Path, names: Iterable[str], grace: float) -> list[str]:
+    """End these servers, all at once; the names of those that were up."""
+    up = {name: process for name in names if (process := status(home)[name])}
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        ended = list(pool.map(lambda process: processes.end(process, grace), up.values()))
+    for (name, process), gone in zip(up.items(), ended, strict=True):
+        if not gone:
             raise LocalError(f"{name} (pid {process.pid}) does not end")
         boot.pid_file(home, name).unlink(missing_ok=True)
-        report(f"{name:<9} stopped")
+    return list(up)
 
 
 def status(home: Path) -> dict[str, Process | None]:

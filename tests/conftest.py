@@ -1,0 +1,86 @@
+"""Real servers for the tests: booted when first asked for, on free ports, once for the whole run."""
+
+import re
+import shutil
+import signal
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from deploy.local import processes
+from deploy.local.config import Config, on_free_ports
+from deploy.local.processes import Process
+from deploy.local.servers import Running, start, stop
+
+HOMES = "lockstep-tests-"
+OWNER = "owner.json"
+
+
+def pytest_configure() -> None:
+    """End on SIGTERM as on Ctrl-C, so that no server is left behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def local_config() -> Iterator[Config]:
+    """The run's own instance of the servers, none of them booted yet; all that were are stopped at the end."""
+    _sweep()
+    home = Path(tempfile.mkdtemp(prefix=HOMES))
+    processes.write(home / OWNER, processes.current())
+    try:
+        yield on_free_ports(home)
+    finally:
+        _remove(home)
+
+
+@pytest.fixture(scope="session")
+def kafka(local_config: Config) -> str:
+    """The bootstrap address of a real Kafka."""
+    return start(local_config, ["kafka"]).endpoints.kafka
+
+
+@pytest.fixture(scope="session")
+def cassandra_address(local_config: Config) -> tuple[str, int]:
+    """Host and port of a real Cassandra."""
+    return start(local_config, ["cassandra"]).endpoints.cassandra
+
+
+@pytest.fixture(scope="session")
+def redis_address(local_config: Config) -> tuple[str, int]:
+    """Host and port of a real Redis."""
+    return start(local_config, ["redis"]).endpoints.redis
+
+
+@pytest.fixture
+def servers(local_config: Config) -> Iterator[Running]:
+    """All three servers, for tests that kill or pause them; they are up again afterwards."""
+    running = start(local_config)
+    try:
+        yield running
+    finally:
+        running.revive()
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest) -> str:
+    """A prefix for topics, groups, keyspaces and accounts that no other test has; it ends in a dot."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
+    return f"{words}-{uuid.uuid4().hex[:8]}."
+
+
+def _sweep() -> None:
+    """Remove the instances of runs that were killed before they could do it."""
+    for home in Path(tempfile.gettempdir()).glob(f"{HOMES}*"):
+        with suppress(OSError):  # another user's
+            owner: Process | None = processes.read(home / OWNER)
+            if owner and not owner.alive():
+                _remove(home)
+
+
+def _remove(home: Path) -> None:
+    stop(home, grace=0)
+    shutil.rmtree(home)
