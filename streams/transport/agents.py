@@ -1,0 +1,33 @@
+"""A handler as a Faust agent: one batch at a time, finished or never."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from streams.stage import Handler
+
+
+def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
+    """Have `handler` get the batches of `topic`.
+
+    An exception parks the agent and fails the process: Faust would ack the batch, commit, restart the agent and
+    go on with the next batch, whose outputs would overtake those of the failed one.
+    """
+    transport = app.transport
+    turn = transport.output.turn
+
+    async def agent(stream: Any) -> None:
+        async for event in stream.events():
+            batch = event.value
+            await turn()
+            if transport.failure is None:
+                try:
+                    taken = await handler(batch)
+                except Exception as error:
+                    transport.fail(error)
+            if transport.failure is not None:
+                await asyncio.Event().wait()
+            batch.done(taken)
+
+    app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name=name)(agent)

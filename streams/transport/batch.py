@@ -1,0 +1,51 @@
+"""A batch: the records of one partition from one poll, the unit that agents handle and commits count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from streams.stage import Record
+from streams.transport.mark import NOTHING_TAKEN
+
+#: A topic and a partition; Faust's TP and aiokafka's TopicPartition are equal to it and hash the same.
+Partition = tuple[str, int]
+
+
+class Batch:
+    """The records of one partition from one poll, in order of offset, at least one.
+
+    `end` is the offset after the last record; `taken` is set by `done`.
+    """
+
+    __slots__ = ("_on_done", "_watermark", "end", "finished", "partition", "records", "taken", "topic")
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[Record],
+        watermark: Callable[[Partition], int],
+        on_done: Callable[[Batch], None],
+    ) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.records = records
+        self.end = records[-1].offset + 1
+        self.taken = NOTHING_TAKEN
+        self.finished = False
+        self._watermark = watermark
+        self._on_done = on_done
+
+    @property
+    def source(self) -> Partition:
+        """Topic and partition."""
+        return self.topic, self.partition
+
+    def watermark(self) -> int:
+        """Highest seq taken from this partition before this batch; -1 where nothing was."""
+        return self._watermark((self.topic, self.partition))
+
+    def done(self, taken: int) -> None:
+        """The handler returned; `taken` is the highest seq taken so far. For the agent wrapper alone."""
+        self.taken = taken
+        self._on_done(self)

@@ -1,0 +1,249 @@
+"""Faust's consumer, handing out batches and committing exactly what is finished.
+
+Three promises: a commit covers only batches whose handler returned, and only after every output is on the broker; the
+replay watermark in its metadata belongs to exactly the committed offset; after the first failure nothing is committed.
+Faust's own acks still run, but only to tell a rebalance when the agents are idle: offsets come from `Batch.done`.
+Line numbers are those of faust-streaming 0.15.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from streams.transport.batch import Batch, Partition
+from streams.transport.ledger import Ledger
+from streams.transport.mark import Mark
+from streams.transport.thread import ConsumerThread
+
+log = logging.getLogger(__name__)
+
+#: Changelog records that may wait for the tables during recovery.
+MAX_CHANGELOG_RECORDS = 2000
+POLL = 1.0  # seconds that one fetch waits for data
+
+
+class BatchConsumer(driver.Consumer):
+    """One event per (partition, poll)."""
+
+    mundane_level = "debug"  # for "Starting..." and the like
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ledger = Ledger(on_room=lambda: self._thread.wake())
+        self.epoch = 0  # changes whenever what was fetched before must not be used
+        self.progress = time.monotonic()  # when a commit last succeeded
+        self._sought: set[Partition] = set()  # at their commit since the flow last stopped
+        self._committing = asyncio.Lock()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def sources(self) -> set[Partition]:
+        """Input partitions that are ours and sought. From any thread."""
+        return set(self._sought)
+
+    def end_of(self, source: Partition) -> int | None:
+        """Offset after the last record of a partition, None while unknown. From any thread."""
+        end: int | None = self._thread.end_of(source)
+        return end
+
+    # -- flow
+
+    def changelogs(self) -> set[str]:
+        """Topics of the tables."""
+        topics: set[str] = self.app.tables.changelog_topics
+        return topics
+
+    def readable(self) -> set[Partition]:
+        """Active partitions with room. Called from the consumer's thread: single steps on sets and deques only.
+
+        Faust resumes the partitions before it seeks, with the flow running since the recovery (tables/recovery.py:649);
+        records read in between would be handed out ahead of those that the seek brings back, and these then dropped.
+        """
+        sought, has_room, changelogs = self._sought, self.ledger.has_room, self.changelogs()
+        return {tp for tp in set(self._active_partitions) if (tp in sought and has_room(tp)) or tp.topic in changelogs}
+
+    def stop_flow(self) -> None:
+        """Hand out nothing until the next seek."""
+        self.epoch += 1
+        self._sought = set()
+        super().stop_flow()
+
+    def resume_flow(self) -> None:
+        """Go on, and look at once."""
+        super().resume_flow()
+        self._thread.wake()
+
+    def resume_partitions(self, tps: Any) -> None:
+        """Read these again, and look at once."""
+        super().resume_partitions(tps)
+        self._thread.wake()
+
+    def on_buffer_full(self, tp: Any) -> None:
+        """Faust's own back-pressure (consumer.py:547) is off: the ledger's room replaces it."""
+
+    def on_buffer_drop(self, tp: Any) -> None:
+        """See `on_buffer_full`."""
+
+    async def verify_all_partitions_active(self) -> None:
+        """Faust's watch over idle partitions is off: it logs false alarms; liveness is judged by the commits."""
+
+    # -- records to agents and tables
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Replaces the original (consumer.py:1170): no task per message, no read offset that a late callback spoils."""
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                if not self.flow_active:
+                    await self.wait(self.can_resume_flow)
+                elif not self._active_partitions:
+                    await asyncio.sleep(0.01)
+                else:
+                    await self._drain_once()
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.app.should_stop:
+                raise
+        except Exception as error:
+            self.transport.fail(error)
+            raise
+
+    async def _drain_once(self) -> None:
+        epoch, fetched = await self._getmany(None, POLL)
+        changelogs = self.changelogs()
+        for tp, records in fetched.items():
+            # No await between this test and the agent's queue: flow and epoch cannot change in between.
+            if epoch != self.epoch or not self.flow_active:
+                break  # the seek that comes with every resume reads them again
+            if tp.topic in changelogs:
+                await self._hand_to_tables(epoch, TP(tp.topic, tp.partition), records)
+            else:
+                await self._hand_out(TP(tp.topic, tp.partition), records)
+        await asyncio.sleep(0)
+
+    async def _hand_out(self, tp: Any, records: list[Any]) -> None:
+        deliver = self.app.topics._tp_to_callback.get(tp)  # not Conductor.on_message: that waits for a lock first
+        if deliver is None:
+            return
+        batch, missing = self.ledger.hand_out(tp.topic, tp.partition, records)
+        if missing:
+            log.error("%s[%d]: %d offsets are missing before %d", *tp, missing, records[0].offset)
+        await deliver(_message(tp, batch, self.app.consumer_generation_id))
+
+    async def _hand_to_tables(self, epoch: int, tp: Any, records: list[Any]) -> None:
+        deliver = self.app.topics._tp_to_callback.get(tp)
+        for record in records:
+            if deliver is None or not await self._tables_have_room(epoch):
+                return
+            await deliver(self._to_message(tp, record))
+
+    async def _tables_have_room(self, epoch: int) -> bool:
+        """Wait until the tables may be given another record; False when the epoch has ended."""
+        queue = self.app.tables.changelog_queue
+        while epoch == self.epoch:
+            if queue.qsize() < MAX_CHANGELOG_RECORDS:
+                return True
+            await asyncio.sleep(0.001)
+        return False
+
+    # -- rebalance
+
+    async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        """The original (consumer.py:642) forgets what is acked before it commits, so every rebalance replays."""
+        await self._on_partitions_revoked(revoked)  # stops the flow, waits for the batches in work, commits
+        self._active_partitions.difference_update(revoked)
+        self._paused_partitions.difference_update(revoked)
+        self._forget(revoked)
+
+    def _forget(self, tps: set[Any]) -> None:
+        self.ledger.forget(tps)
+        for tp in tps:
+            for book in (self._acked, self._acked_index, self._committed_offset, self._read_offset):
+                book.pop(tp, None)
+
+    async def perform_seek(self) -> None:
+        """Back to what is committed, offset and watermark together. Faust calls it before each resume."""
+        self.epoch += 1
+        self._sought = set()
+        changelogs = self.changelogs()
+        tps = {tp for tp in self.assignment() if tp.topic not in changelogs}
+        committed = await self._thread.rewind(tps)
+        self._forget(tps)
+        for tp in tps:
+            self.ledger.start(tp, committed.get(tp))
+        self.epoch += 1  # again: what was fetched during the seek is from before it
+        self._sought = set(tps)
+        self._thread.wake()
+
+    # -- commit
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """The original has a second caller return without a commit (consumer.py:936): a stop would lose its own."""
+        async with self._committing:
+            return await self.force_commit()
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Flush the outputs, then commit what was finished before the flush. False when nothing was committed."""
+        marks = self.ledger.committable()
+        for tp in marks:  # Faust's acks are not used for offsets; keep them from growing
+            self._acked[tp].clear()
+            self._acked_index[tp].clear()
+        if not marks or self.transport.failure is not None:
+            return False
+        try:
+            return await self._flush_and_commit(marks)
+        except Exception as error:
+            self.transport.fail(error)
+            return False
+
+    async def _flush_and_commit(self, marks: dict[Partition, Mark]) -> bool:
+        generation = self.app.consumer_generation_id
+        await self.app.producer.flush()
+        if self.transport.failure is not None or generation != self.app.consumer_generation_id:
+            return False
+        committed = await self._thread.commit(marks)
+        self.ledger.settle(committed)
+        if committed:
+            self.progress = time.monotonic()
+        return bool(committed)
+
+    async def on_task_error(self, exc: BaseException) -> None:
+        """Faust commits when an agent raises (consumer.py:1153)."""
+        self.transport.fail(exc)
+
+    async def wait_empty(self) -> None:
+        """Wait for the batches in work, then commit. After a failure there is nothing worth waiting for."""
+        while self.transport.failure is None and not self.should_stop:
+            self._clean_unacked_messages()
+            if not self._unacked_messages:
+                break
+            await self._wait_for_ack(timeout=1)
+        await self.commit()
+
+
+def _message(tp: Any, batch: Batch, generation: int) -> Any:
+    """A batch as the one Faust message that it is to the rest of Faust."""
+    last = batch.records[-1]
+    return ConsumerMessage(
+        tp.topic,
+        tp.partition,
+        last.offset,
+        last.timestamp / 1000.0,
+        0,
+        (),
+        None,
+        batch,
+        None,
+        0,
+        0,
+        tp,
+        generation_id=generation,
+    )

@@ -1,0 +1,102 @@
+"""The books of a consumer: which batches are out, which are finished, and what may be committed. No I/O."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+
+from streams.stage import Record
+from streams.transport.batch import Batch, Partition
+from streams.transport.mark import NOTHING_TAKEN, Mark
+
+
+class OffsetsWentBack(Exception):
+    """A partition gave offsets below those already read: its topic was truncated or made anew under a live group."""
+
+
+class Ledger:
+    """Exact low watermark of every input partition.
+
+    Written on the main loop alone. `has_room` is also called from the consumer's thread, and takes single steps only.
+    """
+
+    #: Unfinished batches that a partition may have: one in work, one ready.
+    max_batches = 2
+
+    def __init__(self, on_room: Callable[[], None] = lambda: None) -> None:
+        """`on_room` is called when a partition that was full may be read again."""
+        self.taken: dict[Partition, int] = {}
+        self.committed: dict[Partition, Mark] = {}
+        self.position: dict[Partition, int] = {}  # next offset to hand out
+        self.gaps = 0  # times that offsets were jumped over
+        self._on_room = on_room
+        self._out: defaultdict[Partition, deque[Batch]] = defaultdict(deque)  # handed out, oldest first
+        self._finished: dict[Partition, Mark] = {}  # not yet committed
+
+    def has_room(self, source: Partition) -> bool:
+        """Whether another batch of this partition may be handed out."""
+        return len(self._out.get(source, ())) < self.max_batches
+
+    def in_flight(self, source: Partition) -> int:
+        """Batches of this partition that are handed out and not finished."""
+        return len(self._out.get(source, ()))
+
+    def hand_out(self, topic: str, partition: int, records: Sequence[Record]) -> tuple[Batch, int]:
+        """A batch of these records, entered as being out, and how many offsets are missing before it.
+
+        Missing offsets are counted as a gap: retention and transactions make some, everything else would be a loss.
+        Raises OffsetsWentBack.
+        """
+        source = topic, partition
+        first = records[0].offset
+        missing = first - self.position.get(source, first)
+        if missing < 0:
+            raise OffsetsWentBack(f"{topic}[{partition}]: got offset {first} after {first - missing - 1}")
+        self.gaps += missing > 0
+        batch = Batch(topic, partition, records, self.watermark, self.finish)
+        self._out[source].append(batch)
+        self.position[source] = batch.end
+        return batch, missing
+
+    def watermark(self, source: Partition) -> int:
+        """Highest seq taken from this partition by finished batches."""
+        return self.taken.get(source, NOTHING_TAKEN)
+
+    def finish(self, batch: Batch) -> None:
+        """Enter a batch as finished. One from before a seek is none of ours any more: it will be read again."""
+        batch.finished = True
+        out = self._out.get(batch.source)
+        if not out or batch not in out:
+            return
+        was_full = len(out) >= self.max_batches
+        while out and out[0].finished:
+            first = out.popleft()
+            self._finished[first.source] = Mark(first.end, first.taken)
+            self.taken[first.source] = first.taken
+        if was_full and len(out) < self.max_batches:
+            self._on_room()
+
+    def committable(self) -> dict[Partition, Mark]:
+        """What is finished and not committed: for each partition up to its first unfinished batch."""
+        return dict(self._finished)
+
+    def settle(self, marks: dict[Partition, Mark]) -> None:
+        """These marks are committed."""
+        for source, mark in marks.items():
+            self.committed[source] = mark
+            if self._finished.get(source) == mark:
+                del self._finished[source]
+
+    def forget(self, sources: Iterable[Partition]) -> None:
+        """Drop all that is known of partitions that are gone or about to be read anew."""
+        for source in sources:
+            for book in (self._out, self._finished, self.position, self.taken, self.committed):
+                book.pop(source, None)
+
+    def start(self, source: Partition, mark: Mark | None) -> None:
+        """Begin anew at what is committed, or, where nothing is, wherever the partition begins."""
+        self.forget([source])
+        if mark is not None:
+            self.position[source] = mark.offset
+            self.taken[source] = mark.taken
+            self.committed[source] = mark

@@ -1,0 +1,144 @@
+"""Where stages put records: one librdkafka producer a process, whose log on the broker never has a hole."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import confluent_kafka
+
+from streams.transport.failure import DeliveryFailed, Failure, OversizedRecord
+
+Headers = list[tuple[str, bytes]]
+
+#: The replay watermark needs more than idempotence: without the gapless guarantee librdkafka goes on behind a batch
+#: that failed for good, and a message that times out leaves a hole in any case.
+GAPLESS: Final[Mapping[str, object]] = {
+    "enable.idempotence": True,
+    "enable.gapless.guarantee": True,
+    "message.timeout.ms": 0,
+    "acks": "all",
+}
+DEFAULTS: Final[Mapping[str, object]] = {
+    "partitioner": "murmur2_random",
+    "compression.type": "lz4",
+    "linger.ms": 5,
+    "delivery.report.only.error": True,
+    "queue.buffering.max.messages": 500_000,
+    "queue.buffering.max.kbytes": 262_144,
+    "log_level": 3,
+}
+_RETRY_AFTER: Final = 0.005  # seconds until a full queue is tried again
+
+
+class Outlet:
+    """The outputs of all stages of a process, in one order, with one flush before each commit."""
+
+    def __init__(self, config: Mapping[str, object], failure: Failure, flush_timeout: float = 60.0) -> None:
+        """`config` is librdkafka's and cannot change what makes the log gapless. `flush_timeout` is in seconds."""
+        self._failure = failure
+        self._flush_timeout = flush_timeout
+        self._producer: Any = confluent_kafka.Producer({**DEFAULTS, **config, **GAPLESS, "error_cb": self._on_error})
+        self._produce = self._producer.produce
+        self._flushes = 0
+        self._open = asyncio.Event()
+        self._open.set()
+        self._polling = threading.Event()
+        self._pool = ThreadPoolExecutor(1, "flush")
+
+    def put(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+    ) -> None:
+        """Queue one record.
+
+        Raises BufferError while the local queue is full and OversizedRecord for a record that can never be sent;
+        neither leaves a hole. Anything else that goes wrong now or later is a failure of the process.
+        """
+        try:
+            if headers:
+                self._produce(topic, value, key, partition, self._on_delivery, headers=headers)
+            else:
+                self._produce(topic, value, key, partition, self._on_delivery)
+        except confluent_kafka.KafkaException as error:
+            raise self._refused(error, topic, partition, key, value) from error
+
+    async def send(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers | None = None,
+    ) -> None:
+        """Queue one record, waiting for room. Raises OversizedRecord, or DeliveryFailed once the process has failed."""
+        while True:
+            try:
+                return self.put(topic, partition, key, value, headers)
+            except BufferError:
+                await asyncio.sleep(_RETRY_AFTER)
+            if self._failure.cause is not None:
+                raise DeliveryFailed(str(self._failure.cause)) from self._failure.cause
+
+    async def turn(self) -> None:
+        """Wait while a commit flushes. A batch begun meanwhile would keep the queue from ever being empty."""
+        if self._flushes:
+            await self._open.wait()
+
+    async def flush(self) -> None:
+        """Return when everything put so far is on the broker. Raises DeliveryFailed when it is not, or not in time."""
+        self._flushes += 1
+        self._open.clear()
+        try:
+            left = await asyncio.get_running_loop().run_in_executor(
+                self._pool, self._producer.flush, self._flush_timeout
+            )
+        except confluent_kafka.KafkaException as error:
+            raise DeliveryFailed(str(error)) from error
+        finally:
+            self._flushes -= 1
+            if not self._flushes:
+                self._open.set()
+        if self._failure.cause is not None:
+            raise DeliveryFailed(str(self._failure.cause)) from self._failure.cause
+        if left:
+            raise DeliveryFailed(f"{left} records not on the broker after {self._flush_timeout:g} s")
+
+    def start(self) -> None:
+        """Serve delivery reports from a thread of its own."""
+        self._polling.set()
+        threading.Thread(target=self._poll, name="outlet", daemon=True).start()
+
+    def stop(self) -> None:
+        """Serve no more reports."""
+        self._polling.clear()
+        self._pool.shutdown(wait=False)
+
+    def _poll(self) -> None:
+        while self._polling.is_set():
+            self._producer.poll(0.1)
+
+    def _on_error(self, error: Any) -> None:
+        if error.fatal():
+            self._failure.fail(DeliveryFailed(str(error)))
+
+    def _on_delivery(self, error: Any, message: Any) -> None:
+        if error is not None:
+            self._failure.fail(DeliveryFailed(f"{message.topic()}[{message.partition()}]: {error}"))
+
+    def _refused(
+        self, error: Any, topic: str, partition: int, key: bytes | None, value: bytes | None
+    ) -> OversizedRecord | DeliveryFailed:
+        where = f"{topic}[{partition}]"
+        if error.args[0].code() == confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE:
+            return OversizedRecord(f"{where}: {len(key or b'') + len(value or b'')} bytes are too many")
+        failed = DeliveryFailed(f"{where}: {error}")
+        self._failure.fail(failed)
+        return failed

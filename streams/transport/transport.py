@@ -1,0 +1,54 @@
+"""The transport of an app: its consumer, its output, and the failure that stops both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+
+from streams.transport.consumer import BatchConsumer
+from streams.transport.failure import Failure
+from streams.transport.outlet import Outlet
+from streams.transport.producer import BatchProducer
+
+
+class BatchTransport(driver.Transport):
+    """Batches in, gapless outputs out, exact commits. Made by `attach`."""
+
+    Consumer = BatchConsumer
+    Producer = BatchProducer
+
+    def __init__(
+        self, app: Any, on_failure: Callable[[BaseException], None], producer_config: Mapping[str, object]
+    ) -> None:
+        super().__init__(app.conf.broker_consumer, app)
+        servers = ",".join(driver.server_list(self.url, self.default_port))
+        self.failures = Failure()
+        self.failures.listen(on_failure)
+        self.output = Outlet({**producer_config, "bootstrap.servers": servers}, self.failures)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The first failure of this process; nothing is committed once there is one."""
+        return self.failures.cause
+
+    def fail(self, cause: BaseException) -> None:
+        """Stop committing for good. From any thread."""
+        self.failures.fail(cause)
+
+
+def attach(
+    app: Any,
+    *,
+    on_failure: Callable[[BaseException], None] = lambda cause: None,
+    producer_config: Mapping[str, object],
+) -> BatchTransport:
+    """Give an app its transport, before it starts.
+
+    `on_failure` is called with the first failure, on whichever thread it happens. `producer_config` holds properties
+    of librdkafka: those of `security`, `linger.ms`, `message.max.bytes`. Raises KafkaException for an unknown one.
+    """
+    transport = BatchTransport(app, on_failure, producer_config)
+    app.transport = app.producer_transport = transport
+    return transport
