@@ -1,0 +1,147 @@
+"""Reads partitions by offset, outside any consumer group: for `trace`, `audit`, `listen` and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import confluent_kafka
+from confluent_kafka import TopicPartition
+
+_AT_ONCE: Final = 2000  # records
+_TIMEOUT: Final = 10.0  # seconds for the broker's answer
+
+
+class RawRecord(NamedTuple):
+    """One record as it lies in a topic. `timestamp` is in ms."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class ReadFailed(Exception):
+    """The cluster did not answer, does not have the topic, or refuses to show it."""
+
+
+def read_partition(
+    servers: str,
+    topic: str,
+    partition: int,
+    start: int,
+    end: int | None = None,
+    security: Mapping[str, str] | None = None,
+) -> Iterator[RawRecord]:
+    """Records from offset `start` up to, not with, `end`; without `end` up to the end of the moment. Raises ReadFailed.
+
+    What retention has removed is passed over.
+    """
+    with _consumer(servers, security) as consumer:
+        low, high = _watermarks(consumer, topic, partition)
+        position, end = max(start, low), high if end is None else min(end, high)
+        if position >= end:
+            return
+        consumer.assign([TopicPartition(topic, partition, position)])
+        while position < end:
+            messages = _arrived(consumer, _TIMEOUT)
+            if not messages:
+                raise ReadFailed(f"{topic}[{partition}]: nothing came for {_TIMEOUT:g} s")
+            for message in messages:
+                if _at_end(message, topic) or message.offset() >= end:
+                    return
+                yield _record(message)
+                position = message.offset() + 1
+
+
+def follow(
+    servers: str, topic: str, starts: Mapping[int, int], patience: float, security: Mapping[str, str] | None = None
+) -> Iterator[tuple[int, RawRecord] | None]:
+    """Partition and record, for ever, from the offset of each partition in `starts`.
+
+    None each time that nothing comes for `patience` seconds. Raises ReadFailed.
+    """
+    with _consumer(servers, security) as consumer:
+        consumer.assign([TopicPartition(topic, partition, start) for partition, start in starts.items()])
+        while True:
+            messages = [message for message in _arrived(consumer, patience) if not _at_end(message, topic)]
+            if not messages:
+                yield None
+            for message in messages:
+                yield message.partition(), _record(message)
+
+
+def watermarks(
+    servers: str, topic: str, partitions: Iterable[int], security: Mapping[str, str] | None = None
+) -> dict[int, tuple[int, int]]:
+    """First offset and end of each partition. Raises ReadFailed."""
+    with _consumer(servers, security) as consumer:
+        return {partition: _watermarks(consumer, topic, partition) for partition in partitions}
+
+
+def offsets_for_time(
+    servers: str, topic: str, partitions: Iterable[int], timestamp: int, security: Mapping[str, str] | None = None
+) -> dict[int, int]:
+    """First offset of each partition appended at or after `timestamp`, ms; its end where there is none.
+
+    Raises ReadFailed.
+    """
+    with _consumer(servers, security) as consumer:
+        wanted = [TopicPartition(topic, partition, timestamp) for partition in partitions]
+        try:
+            found = consumer.offsets_for_times(wanted, timeout=_TIMEOUT)
+        except confluent_kafka.KafkaException as error:
+            raise ReadFailed(f"{topic}: {error.args[0].str()}") from error
+        return {
+            tp.partition: tp.offset if tp.offset >= 0 else _watermarks(consumer, topic, tp.partition)[1] for tp in found
+        }
+
+
+@contextmanager
+def _consumer(servers: str, security: Mapping[str, str] | None) -> Iterator[Any]:
+    consumer = confluent_kafka.Consumer(
+        {
+            **(security or {}),
+            "bootstrap.servers": servers,
+            "group.id": "lockstep-reader",  # demanded by the client; never joined, nothing is committed
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
+            "log_level": 3,
+        }
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _watermarks(consumer: Any, topic: str, partition: int) -> tuple[int, int]:
+    try:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT)
+    except confluent_kafka.KafkaException as error:
+        raise ReadFailed(f"{topic}[{partition}]: {error.args[0].str()}") from error
+    return low, high
+
+
+def _arrived(consumer: Any, patience: float) -> list[Any]:
+    """Wait for one message, then take what else is there: `consume` by itself waits for all that it may return."""
+    first = consumer.poll(patience)
+    return [] if first is None else [first, *consumer.consume(_AT_ONCE, 0)]
+
+
+def _at_end(message: Any, topic: str) -> bool:
+    """Whether this is the end of a partition instead of a record."""
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+        return True
+    raise ReadFailed(f"{topic}: {error.str()}")
+
+
+def _record(message: Any) -> RawRecord:
+    return RawRecord(message.offset(), message.timestamp()[1], message.key(), message.value(), message.headers() or [])
