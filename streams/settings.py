@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 PREFIX: Final = "LOCKSTEP_"
+LOCAL: Final = "LOCKSTEP_LOCAL_"  # for those who boot servers on this machine, no setting of a process
 _FILE: Final = "_FILE"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -121,7 +122,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     tree: dict[str, Any] = {}
     for variable, text in environ.items():
-        if variable.startswith(PREFIX):
+        if variable.startswith(PREFIX) and not variable.startswith(LOCAL):
             _place(tree, *_name_and_text(variable, text), variable)
     try:
         return msgspec.convert(tree, Settings, strict=False)

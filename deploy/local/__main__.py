@@ -2,11 +2,12 @@
 
 import argparse
 import errno
+import os
 import sys
 from pathlib import Path
 
 from deploy.local import servers, tools, venv
-from deploy.local.config import DEFAULT_PORTS, NAMES, Config, LocalError, checked_names, default_home
+from deploy.local.config import DEFAULT_PORTS, NAMES, Config, LocalError, checked_names, default_home, default_ports
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -19,13 +20,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--node", action="store_true", help="tools: Node.js and npm too")
     for name in NAMES:
-        parser.add_argument(f"--{name}-port", type=int, default=DEFAULT_PORTS[name], metavar="PORT")
+        parser.add_argument(
+            f"--{name}-port",
+            type=int,
+            metavar="PORT",
+            help=f"LOCKSTEP_LOCAL_{name.upper()}_PORT, else {DEFAULT_PORTS[name]}",
+        )
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> None:
     home = (arguments.home or default_home()).absolute()
-    ports = {name: getattr(arguments, f"{name}_port") for name in NAMES}
+    ports = {name: getattr(arguments, f"{name}_port") or port for name, port in default_ports(os.environ).items()}
     config = Config(home, (arguments.jars or home / "jars").absolute(), ports)
     names = checked_names(arguments.only)
     match arguments.action:

@@ -25,7 +25,7 @@ def require_free_ports(config: Config, names: Iterable[str]) -> None:
         port = config.ports[name]
         if not ports.is_free(port):
             taken = f"port {port} for {name} is already taken{ports.holder(port)}"
-            raise LocalError(f"{taken}: free it, or choose another with --{name}-port")
+            raise LocalError(f"{taken}: free it, or set LOCKSTEP_LOCAL_{name.upper()}_PORT")
 
 
 def boot(config: Config, name: str, cancelled: threading.Event, report: Callable[[str], None]) -> None:

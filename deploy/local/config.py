@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.ports import free_ports
@@ -21,6 +21,18 @@ def default_home() -> Path:
     return Path(os.environ.get("LOCKSTEP_LOCAL_HOME") or Path(__file__).resolve().parents[2] / ".local").absolute()
 
 
+def default_ports(environ: Mapping[str, str]) -> dict[str, int]:
+    """The client ports: `LOCKSTEP_LOCAL_KAFKA_PORT` and its like where set; LocalError for one that is no port."""
+    ports = dict(DEFAULT_PORTS)
+    for name in NAMES:
+        variable = f"LOCKSTEP_LOCAL_{name.upper()}_PORT"
+        text = environ.get(variable, str(ports[name]))
+        if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 65_535:
+            raise LocalError(f"{variable}: {text!r} is not a port")
+        ports[name] = int(text)
+    return ports
+
+
 @dataclass(frozen=True)
 class Endpoints:
     """Addresses that clients connect to."""
@@ -36,7 +48,7 @@ class Config:
 
     home: Path
     jars: Path
-    ports: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_PORTS))
+    ports: Mapping[str, int]
 
     @property
     def endpoints(self) -> Endpoints:
@@ -50,6 +62,12 @@ class Config:
     def directory(self, name: str) -> Path:
         """State of one server: configuration, data, log and pid file."""
         return self.home / name
+
+
+def default_config() -> Config:
+    """The instance of `make up`."""
+    home = default_home()
+    return Config(home, home / "jars", default_ports(os.environ))
 
 
 def on_free_ports(home: Path, jars: Path | None = None) -> Config:

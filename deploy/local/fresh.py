@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.local.apt import install
-from deploy.local.config import LocalError, default_home
+from deploy.local.config import NAMES, LocalError, default_home
 from deploy.local.disk import GIB, require_room
+from deploy.local.ports import free_ports
 
 SUITE = "bookworm"
 PACKAGES = ("git", "make", "python3", "ca-certificates")  # what a user has before the clone
@@ -34,7 +35,9 @@ def environment(host: Mapping[str, str]) -> dict[str, str]:
     """The environment of a new user, with this machine's way to the registries."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     passed = {name: value for name, value in host.items() if VARIABLES.fullmatch(name)}
-    return {**passed, "HOME": "/root", "PATH": path, "LANG": "C.UTF-8", "TERM": host.get("TERM", "dumb")}
+    # The network is this machine's: its own servers may be up, and so may those of the fresh system.
+    ports = {f"LOCKSTEP_LOCAL_{name.upper()}_PORT": str(port) for name, port in zip(NAMES, free_ports(3), strict=True)}
+    return {**passed, **ports, "HOME": "/root", "PATH": path, "LANG": "C.UTF-8", "TERM": host.get("TERM", "dumb")}
 
 
 def _host_mirror() -> str:
@@ -91,19 +94,19 @@ def run(goals: Sequence[str]) -> None:
         raise LocalError("test-fresh needs root, for debootstrap and chroot: run it as root")
     if shutil.which("debootstrap") is None:
         install(["debootstrap"], print)
-    directory = default_home() / "fresh"
+    variables, directory = environment(os.environ), default_home() / "fresh"
     directory.mkdir(parents=True, exist_ok=True)
     require_room(directory, 6 * GIB)
     root = directory / "root"
     shutil.rmtree(root, ignore_errors=True)
     _run(["cp", "-a", str(_base(directory)), str(root)], directory / "copy.log")
     _copy_settings(root)
-    _run(_inside(root, "update-ca-certificates"), directory / "certificates.log", environment(os.environ))
+    _run(_inside(root, "update-ca-certificates"), directory / "certificates.log", variables)
     _run(["git", "clone", "-q", "--no-hardlinks", str(_ROOT), str(root / "root/lockstep")], directory / "clone.log")
     for goal in goals:
         print(f"fresh     make {goal}", flush=True)
         command = _inside(root, f"cd /root/lockstep; make {goal}")
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, env=environment(os.environ), check=False)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, env=variables, check=False)
         if done.returncode:
             raise LocalError(f"make {goal} failed on a fresh system (kept in {root})")
     shutil.rmtree(root)

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -87,7 +88,7 @@ class Pipeline:
 
     environment: dict[str, str]
     directory: Path
-    first_health_port: int = 9090
+    health_ports: Sequence[int] = range(9090, 9190)
     members: list[Member] = field(default_factory=list)
 
     def start(self, name: str, *arguments: str, **environment: str) -> Member:
@@ -97,7 +98,7 @@ class Pipeline:
         log.parent.mkdir(parents=True, exist_ok=True)
         data = self.directory / "data" / f"{name}-{number}"
         data.mkdir(parents=True, exist_ok=True)
-        port = self.first_health_port + number
+        port = self.health_ports[number]
         own = {"LOCKSTEP_HEALTH__PORT": str(port), "LOCKSTEP_DATA_DIR": str(data), **environment}
         with log.open("wb") as out:
             process = subprocess.Popen(

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from deploy.local import cassandra, kafka, redis
-from deploy.local.config import Config, LocalError, checked_names, default_home, on_free_ports
+from deploy.local.config import (
+    DEFAULT_PORTS,
+    Config,
+    LocalError,
+    checked_names,
+    default_home,
+    default_ports,
+    on_free_ports,
+)
+from streams.settings import Settings, read_settings
 
 
 def test_addresses_follow_the_ports(tmp_path: Path) -> None:
@@ -77,3 +86,16 @@ def test_redis_keeps_nothing_and_evicts_nothing(tmp_path: Path) -> None:
     command = " ".join(redis.server(tmp_path, 3).command)
     assert "--save  --appendonly no --maxmemory-policy noeviction" in command
     assert "--port 3 " in command
+
+
+def test_ports_are_settings() -> None:
+    """A port of the environment replaces the usual one; what is no port is refused by name."""
+    assert default_ports({"LOCKSTEP_LOCAL_REDIS_PORT": "1"}) == {**DEFAULT_PORTS, "redis": 1}
+    for text in ("", "x", "0", "65536", "-1", "²"):
+        with pytest.raises(LocalError, match=r"^LOCKSTEP_LOCAL_REDIS_PORT: .* is not a port$"):
+            default_ports({"LOCKSTEP_LOCAL_REDIS_PORT": text})
+
+
+def test_settings_of_the_local_servers_are_none_of_a_process() -> None:
+    """A worker that is started beside them ignores them."""
+    assert read_settings({"LOCKSTEP_LOCAL_HOME": "/x", "LOCKSTEP_LOCAL_REDIS_PORT": "1"}) == Settings()

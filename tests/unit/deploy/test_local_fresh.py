@@ -2,6 +2,7 @@
 
 import pytest
 
+from deploy.local.config import DEFAULT_PORTS, default_ports
 from deploy.local.fresh import environment, mirror
 
 
@@ -28,7 +29,15 @@ def test_the_mirror_is_read_from_either_format(text: str, expected: str | None) 
 def test_only_the_way_to_the_registries_is_passed_on() -> None:
     """Proxies, certificates and package clients' settings; neither secrets nor what is installed here."""
     passed = ["https_proxy", "NO_PROXY", "PIP_INDEX_URL", "npm_config_registry", "PIP_CERT", "NODE_EXTRA_CA_CERTS"]
-    kept_back = ["AWS_SECRET", "PIP_FIND_LINKS", "PYTHONPATH", "JAVA_HOME", "LOCKSTEP_LOCAL_HOME", "CERTAIN"]
+    kept_back = ["AWS_SECRET", "PIP_FIND_LINKS", "PYTHONPATH", "JAVA_HOME", "CERTAIN"]
     host = dict.fromkeys([*passed, *kept_back, "PATH", "HOME"], "x")
-    assert environment(host).keys() == {*passed, "HOME", "PATH", "LANG", "TERM"}
-    assert environment(host)["HOME"] == "/root"
+    given = environment(host)
+    assert {name for name in given if not name.startswith("LOCKSTEP_LOCAL_")} == {
+        *passed,
+        "HOME",
+        "PATH",
+        "LANG",
+        "TERM",
+    }
+    assert given["HOME"] == "/root"
+    assert len(set(default_ports(given).values()) - set(DEFAULT_PORTS.values())) == 3

@@ -45,7 +45,8 @@ def test_a_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         config = Config(tmp_path, tmp_path, {**DEFAULT_PORTS, "redis": port})
-        expected = rf"^port {port} for redis is already taken by pid {os.getpid()} \(.+\): free it, or .* --redis-port$"
+        advice = r"\(.+\): free it, or set LOCKSTEP_LOCAL_REDIS_PORT$"
+        expected = rf"^port {port} for redis is already taken by pid {os.getpid()} {advice}"
         with pytest.raises(LocalError, match=expected):
             require_free_ports(config, ["redis"])
 
