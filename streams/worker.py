@@ -1,0 +1,145 @@
+"""The composition root: one Faust app for a worker of topics.yaml, its tables, its resources and its stages."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from streams.admin import ingest_topic_id
+from streams.health import Check, Probes, serve_health
+from streams.logs import configure_logs
+from streams.metrics import Metrics
+from streams.settings import Settings
+from streams.stage import Factory, Resources, Stage
+from streams.tables import make_table
+from streams.topology import StageBinding, Topology, milliseconds
+from streams.transport import add_agent, attach, make_app, run, stats
+
+log = logging.getLogger(__name__)
+#: A worker that has records to take and commits none for this long is not live, s.
+STUCK_SECONDS = 120.0
+
+
+def main(worker: str, settings: Settings, topology: Topology) -> int:
+    """Run a worker until it is told to stop (0) or fails (70)."""
+    configure_logs(worker, settings.log_level)
+    topic_id = ingest_topic_id(settings)
+    app = build_app(worker, settings, topology)
+    metrics = Metrics()
+    tables = {name: _table(app, name, topology) for name in topology.tables_of(worker)}
+
+    def stage(binding: StageBinding, resources: Resources) -> Stage:
+        return Stage(
+            name=binding.stage,
+            topology=topology,
+            settings=settings,
+            output=app.transport.output,
+            resources=resources,
+            metrics=metrics.stage(binding.stage, lane_name(topology, binding)),
+            topic_id=topic_id,
+            lane=binding.lane,
+            platform=binding.platform,
+            table=tables.get(binding.table or ""),
+        )
+
+    export(metrics, app)
+    with serve_health(settings.health.host, settings.health.port, probes(app, metrics)):
+        return run(app, resources=opening(app, settings, topology.bindings(worker), stage))
+
+
+def build_app(worker: str, settings: Settings, topology: Topology) -> Any:
+    """The Faust app of a worker, its transport attached."""
+    spec = topology.workers[worker]
+    lanes = spec.lanes or topology.lane_names()
+    app = make_app(
+        settings.topic_prefix + worker,
+        settings.kafka.servers,
+        partitions=topology.partitions,
+        replication=topology.replication,
+        datadir=Path(settings.data_dir) / worker,
+        commit_interval=settings.kafka.commit_interval,
+        session_timeout=settings.kafka.session_timeout,
+        security=settings.kafka.security,
+    )
+    attach(
+        app,
+        producer_config={
+            **settings.kafka.security,
+            "linger.ms": min(milliseconds(topology.lanes[lane].linger) for lane in lanes),
+            "message.max.bytes": settings.kafka.max_message_bytes,
+        },
+    )
+    return app
+
+
+def opening(
+    app: Any, settings: Settings, bindings: list[StageBinding], stage: Callable[[StageBinding, Resources], Stage]
+) -> Callable[[], AbstractAsyncContextManager[None]]:
+    """What `run` enters before the app starts: opens what the stages need and adds their agents."""
+
+    @asynccontextmanager
+    async def entered() -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            resources = Resources(settings, stack)
+            for binding in bindings:
+                handler = await factory(binding.handler)(stage(binding, resources))
+                add_agent(app, f"{binding.stage}:{binding.topic}", settings.topic_prefix + binding.topic, handler)
+            yield
+
+    return entered
+
+
+def factory(path: str) -> Factory:
+    """The handler factory at a dotted path."""
+    module, _, name = path.rpartition(".")
+    found: Factory = getattr(importlib.import_module(module), name)
+    return found
+
+
+def lane_name(topology: Topology, binding: StageBinding) -> str:
+    """The lane of an agent, as metrics say it."""
+    return "all" if binding.lane is None else topology.lane_names()[binding.lane]
+
+
+def _table(app: Any, name: str, topology: Topology) -> Any:
+    window = milliseconds(topology.tables[name].window)
+    return make_table(name, app, partitions=topology.partitions, window_ms=window)
+
+
+def probes(app: Any, metrics: Metrics) -> Probes:
+    """Live: what is there to take is being committed. Ready: tables are whole and partitions assigned."""
+
+    def live() -> Check:
+        now = stats(app)
+        if now["failure"] is not None:
+            return Check(False, now["failure"])
+        lag = _lag(app)
+        if lag and now["since_commit"] > STUCK_SECONDS:
+            return Check(False, f"{lag} records to take, none committed for {now['since_commit']:.0f} s")
+        return Check(True, f"lag {lag}")
+
+    def ready() -> Check:
+        now = stats(app)
+        return Check(now["recovered"], f"{len(now['partitions'])} partitions, recovered: {now['recovered']}")
+
+    return Probes(live, ready, metrics.registry)
+
+
+def export(metrics: Metrics, app: Any) -> None:
+    """Numbers of the transport, for /metrics."""
+    started = time.time()
+    metrics.gauge("lag_records", "Records not yet committed, over all assigned partitions.", lambda: _lag(app))
+    metrics.gauge("assigned_partitions", "Partitions this worker reads.", lambda: len(stats(app)["partitions"]))
+    metrics.gauge("commit_age_seconds", "Time since a commit last succeeded.", lambda: stats(app)["since_commit"])
+    metrics.gauge("start_time_seconds", "When this process started.", lambda: started)
+    metrics.counter("offset_gaps", "Offsets that were missing where none should be.", lambda: stats(app)["gaps"])
+
+
+def _lag(app: Any) -> int:
+    partitions = stats(app)["partitions"].values()
+    return sum(max(0, p["highwater"] - max(p["committed"], 0)) for p in partitions if p["highwater"] >= 0)
