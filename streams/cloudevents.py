@@ -2,101 +2,104 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import msgspec
 
 from streams.event import MAX_ACCOUNT_BYTES, MAX_DEVICE_IDS, MAX_ID, BadEvent, Event
 
-JSON = "application/json"
-STRUCTURED = b"application/cloudevents"
+JSON: Final = "application/json"
+STRUCTURED: Final = "application/cloudevents"
 
 
 class Structured(msgspec.Struct, gc=False):
-    """The JSON format of a CloudEvent; attributes that lockstep does not know are passed over."""
+    """The JSON format of a CloudEvent; null means unset, attributes that lockstep does not know are passed over."""
 
-    specversion: str = ""
-    id: str = ""
-    source: str = ""
-    type: str = ""
-    subject: str = ""
-    time: str = ""
-    datacontenttype: str = ""
+    specversion: str | None = None
+    id: str | None = None
+    source: str | None = None
+    type: str | None = None
+    subject: str | None = None
+    time: str | None = None
+    datacontenttype: str | None = None
     data: msgspec.Raw = msgspec.Raw()
-    data_base64: str = ""
-    expirytime: str = ""
-    collapsekey: str = ""
-    devicetypes: str = ""
-    deviceids: str = ""
-    origindevice: str = ""
-    version: int | str = ""
-    traceparent: str = ""
+    data_base64: bytes | None = None
+    expirytime: str | None = None
+    collapsekey: str | None = None
+    devicetypes: str | None = None
+    deviceids: str | None = None
+    origindevice: str | None = None
+    version: int | str | None = None
+    traceparent: str | None = None
 
 
 _structured = msgspec.json.Decoder(Structured).decode
 _any_json = msgspec.json.Decoder(msgspec.Raw).decode
-_REQUIRED = ("id", "source", "type", "time")
+_text = msgspec.json.Decoder(str | None).decode
+_ATTRIBUTES: Final = frozenset(Structured.__struct_fields__) - {"data", "data_base64", "datacontenttype"}
+#: Field of Structured for each Kafka header that lockstep reads.
+_HEADERS: Final = {"content-type": "datacontenttype"} | {f"ce_{name}": name for name in _ATTRIBUTES}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
-def decode(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Event:
+def decode(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> Event:
     """The event of one record of `ingest`. Raises BadEvent, and nothing else, whatever the bytes are."""
     try:
-        parts = _read(value, headers)
-        event = _event(parts)
+        return _event(key, *_read(value, headers))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadEvent("undecodable", str(error) or type(error).__name__) from error
-    if key != event.account.encode():
-        shown = "none" if key is None else repr(key[:64])
-        raise BadEvent("key-mismatch", f"record key {shown}, subject {event.account!r}")
-    return event
 
 
-def _read(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> Structured:
-    attributes: dict[str, str] = {}
-    content_type = b""
+def _read(value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> tuple[Structured, bytes]:
+    """Attributes and payload. A header without a value is an attribute that is not set."""
+    attributes: dict[str, Any] = {}
     for name, raw in headers:
-        if name.startswith("ce_"):
-            attributes[name[3:].lower()] = raw.decode()
-        elif name.lower() == "content-type":
-            content_type = raw or b""
+        field = _HEADERS.get(name) or _HEADERS.get(name.lower())
+        if field and raw:
+            attributes[field] = raw.decode()
+    content_type: str = attributes.pop("datacontenttype", "")
     if content_type.lower().startswith(STRUCTURED):
         if not value:
             raise BadEvent("null-value", "a structured event without a value")
-        return _structured(value)
+        parts = _structured(value)
+        return parts, _structured_payload(parts)
     if not attributes:
         raise BadEvent(
             "null-value" if value is None else "undecodable", "neither ce_ headers nor a cloudevents content type"
         )
-    known: dict[str, Any] = {name: text for name, text in attributes.items() if name in Structured.__struct_fields__}
-    known.pop("data", None)
-    known["datacontenttype"] = content_type.decode()
-    parts = Structured(**known)  # all of them are text, and so are all the fields but data
-    parts.data = msgspec.Raw(value or b"")
-    return parts
+    return Structured(datacontenttype=content_type, **attributes), value or b""
 
 
-def _event(parts: Structured) -> Event:
+def _structured_payload(parts: Structured) -> bytes:
+    """`data_base64` as it was before; `data` as its JSON text or, where the type is not JSON, the text it holds."""
+    data = parts.data_base64 or bytes(parts.data)
+    if parts.data_base64 or not data or is_json(parts.datacontenttype or JSON):
+        return data
+    return (_text(data) or "").encode()
+
+
+def _event(key: bytes | None, parts: Structured, payload: bytes) -> Event:
+    id_, source, type_, time, subject = parts.id, parts.source, parts.type, parts.time, parts.subject
     if parts.specversion != "1.0":
-        raise BadEvent("bad-attribute", f"specversion {parts.specversion!r}, expected '1.0'")
-    if not parts.subject:
+        raise BadEvent("bad-attribute", f"specversion {(parts.specversion or '')[:64]!r}, expected '1.0'")
+    if not subject:
         raise BadEvent("no-account", "no subject")
-    for name in _REQUIRED:
-        if not getattr(parts, name):
-            raise BadEvent("bad-attribute", f"no {name}")
-    if len(parts.id) > MAX_ID or len(parts.source) > MAX_ID or len(parts.type) > MAX_ID:
+    if not (id_ and source and type_ and time):
+        missing = [name for name in ("id", "source", "type", "time") if not getattr(parts, name)]
+        raise BadEvent("bad-attribute", f"no {', '.join(missing)}")
+    if len(id_) > MAX_ID or len(source) > MAX_ID or len(type_) > MAX_ID:
         raise BadEvent("bad-attribute", f"id, source or type longer than {MAX_ID} characters")
-    content_type, payload = _payload(parts)
+    _check_account(key, subject)
     return Event(
-        account=_account(parts.subject),
-        source=parts.source,
-        id=parts.id,
-        type=parts.type,
-        time=_time("time", parts.time),
-        content_type=content_type,
+        account=subject,
+        source=source,
+        id=id_,
+        type=type_,
+        time=_time("time", time),
+        content_type=_content_type(parts.datacontenttype, payload),
         payload=payload,
         expires=_time("expirytime", parts.expirytime) if parts.expirytime else None,
         collapse_key=_short("collapsekey", parts.collapsekey),
@@ -104,73 +107,73 @@ def _event(parts: Structured) -> Event:
         device_ids=_names("deviceids", parts.deviceids),
         origin=_short("origindevice", parts.origindevice),
         revision=_revision(parts.version),
-        trace=parts.traceparent[:64],
+        trace=(parts.traceparent or "")[:64],
     )
 
 
-def _payload(parts: Structured) -> tuple[str, bytes]:
-    if parts.data_base64:
-        try:
-            payload = base64.b64decode(parts.data_base64, validate=True)
-        except binascii.Error as error:
-            raise BadEvent("undecodable", f"data_base64: {error}") from error
-    else:
-        payload = bytes(parts.data)
+def _content_type(declared: str | None, payload: bytes) -> str:
+    """The payload's type, JSON where none is declared. A JSON payload must be UTF-8 and well formed: frames hold it."""
+    content_type = _short("datacontenttype", declared)
     if not payload:
-        return parts.datacontenttype, b""
-    content_type = parts.datacontenttype or JSON
+        return content_type
+    content_type = content_type or JSON
     if is_json(content_type):
-        payload.decode()  # a JSON text goes into frames as it is, so it must be UTF-8 and well formed
+        payload.decode()
         _any_json(payload)
-    return content_type, payload
+    return content_type
 
 
 def is_json(content_type: str) -> bool:
     """Whether a payload of this type is a JSON text."""
+    if content_type == JSON:
+        return True
     media = content_type.partition(";")[0].strip().lower()
-    return media == JSON or media.endswith("+json")
+    return media.endswith(("/json", "+json"))
 
 
-def _account(subject: str) -> str:
-    if len(subject.encode()) > MAX_ACCOUNT_BYTES:
+def _check_account(key: bytes | None, subject: str) -> None:
+    encoded = subject.encode()
+    if len(encoded) > MAX_ACCOUNT_BYTES:
         raise BadEvent("bad-attribute", f"subject longer than {MAX_ACCOUNT_BYTES} bytes")
     if not subject.isprintable() or "{" in subject or "}" in subject:
         raise BadEvent("bad-attribute", "subject with control characters or braces")
-    return subject
+    if key != encoded:
+        shown = "none" if key is None else repr(key[:64])
+        raise BadEvent("key-mismatch", f"record key {shown}, subject {subject!r}")
 
 
 def _time(name: str, text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise ValueError("no time zone")
-        return int(moment.timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
+        return (datetime.fromisoformat(text.upper()) - _EPOCH) // _MILLISECOND
+    except TypeError as error:
+        raise BadEvent("bad-attribute", f"{name} {text[:64]!r}: no time zone") from error
+    except ValueError as error:
         raise BadEvent("bad-attribute", f"{name} {text[:64]!r}: {error}") from error
 
 
-def _short(name: str, text: str) -> str:
+def _short(name: str, text: str | None) -> str:
+    if not text:
+        return ""
     if len(text) > MAX_ID:
         raise BadEvent("bad-attribute", f"{name} longer than {MAX_ID} characters")
     return text
 
 
-def _names(name: str, text: str) -> tuple[str, ...]:
+def _names(name: str, text: str | None) -> tuple[str, ...]:
     if not text:
         return ()
-    names = tuple(part.strip() for part in text.split(","))
+    names = tuple([part.strip() for part in text.split(",")])
     if len(names) > MAX_DEVICE_IDS or not all(names):
         raise BadEvent("bad-attribute", f"{name} is not a list of 1 to {MAX_DEVICE_IDS} names")
     return names
 
 
-def _revision(version: int | str) -> int:
-    if version == "":
+def _revision(version: int | str | None) -> int:
+    if version is None or version == "":
         return -1
-    try:
-        number = int(version)
-    except ValueError as error:
-        raise BadEvent("bad-attribute", f"version {str(version)[:64]!r} is not a number") from error
+    if isinstance(version, str) and not (version.isascii() and version.isdigit() and len(version) < 20):
+        raise BadEvent("bad-attribute", f"version {version[:64]!r} is not a number")
+    number = int(version)
     if not 0 <= number < 1 << 63:
         raise BadEvent("bad-attribute", f"version {number} is out of range")
     return number
