@@ -81,7 +81,7 @@ def compare(topic: Topic, replicas: list[int], config: Mapping[str, str]) -> lis
         shown = " to ".join(map(str, sorted({min(replicas), max(replicas)})))
         reason = f"has {shown} replicas, topics.yaml says {topic.replication}: use kafka-reassign-partitions.sh"
         changes.append(Change(topic=topic.name, kind="refused", reason=reason))
-    differing = {name: value for name, value in topic.config.items() if _normal(config.get(name)) != _normal(value)}
+    differing = _differing(topic.config, config)
     if differing:
         before = {name: config.get(name, "unset") for name in differing}
         changes.append(Change(topic=topic.name, kind="configure", config=differing, before=before))
@@ -183,9 +183,15 @@ class _Cluster:
         _until(lambda: len(self.describe(names)) == len(names), "new topics are not shown by the cluster")
 
     def configure(self, updates: list[Change]) -> None:
-        """Set what differs, and nothing else."""
+        """Set what differs, and nothing else, and wait until it shows."""
         resources = [_resource(change) for change in updates]
         self._ask(lambda: _results(self._client.incremental_alter_configs(resources, request_timeout=_REQUEST)))
+
+        def shown() -> bool:
+            configs = self.configs([change.topic for change in updates])
+            return not any(_differing(change.config, configs[change.topic]) for change in updates)
+
+        _until(shown, "changed settings are not shown by the cluster")
 
     def _ask(self, request: Callable[[], T]) -> T:
         """The answer to a request, tried again while the cluster says "later"."""
@@ -216,6 +222,10 @@ def _resource(change: Change) -> Any:
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in change.config.items()
     ]
     return ConfigResource(ResourceType.TOPIC, change.topic, incremental_configs=entries)
+
+
+def _differing(wanted: Mapping[str, str], config: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in wanted.items() if _normal(config.get(name)) != _normal(value)}
 
 
 def _normal(value: str | None) -> list[str] | None:
