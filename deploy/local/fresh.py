@@ -83,7 +83,8 @@ def _copy(source: Path, target: Path) -> None:
 
 def _inside(root: Path, script: str) -> list[str]:
     """The command that runs a script in the system, in namespaces that end its mounts and processes with it."""
-    mounts = f'mount --rbind /dev "{root}/dev"; mount -t proc proc "{root}/proc"'
+    # Java finds the disk of a file only below something mounted: the root itself must be.
+    mounts = f'mount --bind "{root}" "{root}"; mount --rbind /dev "{root}/dev"; mount -t proc proc "{root}/proc"'
     namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     return [*namespaces, "sh", "-ec", f'{mounts}; exec chroot "{root}" sh -ec "$1"', "sh", script]
 

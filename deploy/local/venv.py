@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,10 +66,11 @@ def _run(command: Sequence[str], what: str) -> None:
 
 
 def reason(text: str) -> str:
-    """The line of pip's output that says what went wrong."""
+    """The line of pip's output that says what went wrong: an exception of a build, else pip's own error."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
     errors = [line for line in lines if line.lower().startswith("error")]
-    return (errors or lines or ["it gave no reason"])[-1][:300]
+    return (raised or errors or lines or ["it gave no reason"])[-1][:300]
 
 
 def _read(path: Path) -> str:

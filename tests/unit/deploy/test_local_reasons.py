@@ -42,6 +42,7 @@ def test_apts_error_counts() -> None:
 def test_pips_last_error_counts() -> None:
     """pip ends with the error that stopped it."""
     assert venv.reason("WARNING: x\nERROR: first\nERROR: second\nnote: y\n") == "ERROR: second"
+    assert venv.reason("  OSError: no README\nerror: metadata-generation-failed\nhint\n") == "OSError: no README"
 
 
 @pytest.mark.parametrize(
