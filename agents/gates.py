@@ -17,7 +17,7 @@ class Facts(NamedTuple):
 
     appended: int
     size: int
-    policy: Policy | None
+    policy: Policy
 
 
 class Refusal(NamedTuple):
@@ -31,10 +31,8 @@ class Refusal(NamedTuple):
 Gate = Callable[[Event, Facts], Refusal | None]
 
 
-def known(event: Event, facts: Facts) -> Refusal | None:
-    """The event's type belongs to a use case."""
-    if facts.policy is not None:
-        return None
+def unknown_type(event: Event) -> Refusal:
+    """The refusal of an event whose type belongs to no use case."""
     return Refusal("dead-lettered", f"no use case has the type {event.type!r}", "unknown-type")
 
 
@@ -91,16 +89,13 @@ def stale(stage: str, at: int, time: int, deadline: int) -> Refusal:
 
 def deadline_of(event: Event, facts: Facts) -> int:
     """Last moment at which the event is processed or pushed, ms."""
-    if facts.policy is None:
-        return facts.appended
     deadline = event.time + facts.policy.max_age
     return deadline if event.expires is None else min(deadline, event.expires)
 
 
 def expiry_of(event: Event, facts: Facts) -> int:
     """Last moment at which the notification can be read, ms: at most a week after the append."""
-    ttl = facts.policy.ttl if facts.policy is not None else 0
-    expires = facts.appended + ttl if event.expires is None else event.expires
+    expires = facts.appended + facts.policy.ttl if event.expires is None else event.expires
     return min(expires, facts.appended + WEEK_MS)
 
 

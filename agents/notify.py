@@ -1,4 +1,4 @@
-"""The stage `notify`: make of each event one notification for the devices it is meant for, unless a newer one stands."""
+"""The stage `notify`: of each event one notification for the devices it is meant for, unless a newer one stands."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import NamedTuple
 from agents.gates import stale
 from streams.envelope import Envelope, decode_envelope, encode
 from streams.fingerprint import latest_fingerprint
+from streams.latest import LatestEntry
 from streams.outcomes import Outcome
 from streams.stage import Batch, Handler, Record, Stage
-from streams.tables import LatestEntry
 from streams.targets import Predicate, narrow
 from streams.topology import policies
 

@@ -1,4 +1,4 @@
-"""Whether a source's events lie on the partition of their account: the first hundred, a sample after, all after a miss."""
+"""Whether the events of a source lie on the partition of their account: checked at first, then by sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage `route`: decode, refuse what is bad, stale or a duplicate, and send the rest into the lane of its use case."""
+"""The stage `route`: decode, refuse what is bad, stale or a duplicate, send the rest into its use case's lane."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agents.gates import (
     expiry_of,
     first_refusal,
     fresh,
-    known,
+    unknown_type,
 )
 from agents.partitions import PartitionCheck
 from streams.cloudevents import decode
@@ -24,8 +24,8 @@ from streams.envelope import VERSION, Envelope, encode, position
 from streams.event import BadEvent, Event
 from streams.fingerprint import digest_of, seen_fingerprint
 from streams.outcomes import Outcome
+from streams.seen import SeenEntry
 from streams.stage import Batch, Handler, Record, Stage
-from streams.tables import SeenEntry
 from streams.targets import Predicate
 from streams.topology import policies
 
@@ -51,7 +51,7 @@ class Router:
         self._stage = stage
         self._policies = policies(stage.topology)
         self._gates: tuple[Gate, ...] = (
-            Sized(limits.event_bytes), known, Addressable(stage.topology.device_types),
+            Sized(limits.event_bytes), Addressable(stage.topology.device_types),
             Past(int(limits.future_tolerance * 1000)), fresh,
         )  # fmt: skip
         self._places = PartitionCheck(stage.topology.partitions)
@@ -77,7 +77,10 @@ class Router:
             event = decode(record.key, record.value, record.headers)
         except BadEvent as bad:
             return _text(record.key), Refusal("dead-lettered", bad.detail, bad.reason)
-        facts = Facts(record.timestamp, _size(record), self._policies.get(event.type))
+        policy = self._policies.get(event.type)
+        if policy is None:
+            return event.account, unknown_type(event)
+        facts = Facts(record.timestamp, _size(record), policy)
         refusal = first_refusal(self._gates, event, facts)
         if refusal is None:
             right = self._places.misplaced(event.source, event.account, partition)
@@ -92,7 +95,7 @@ class Router:
         put, partition = self._stage.output.put, batch.partition
         verdicts = await self._stage.table.judge(partition, [self._entry(c) for c in candidates])
         for candidate, verdict in zip(candidates, verdicts, strict=True):
-            record, event, facts = candidate
+            record, event, _ = candidate
             if verdict.first is not None:
                 refusal = _repeated(verdict.conflict, position(self._stage.topology.epoch, verdict.first))
                 await self._refuse(batch, record, event.account, refusal, outcomes)
@@ -112,7 +115,6 @@ class Router:
     def _envelope(self, candidate: Candidate, partition: int) -> Envelope:
         record, event, facts = candidate
         policy = facts.policy
-        assert policy is not None  # the gate `known` saw to it
         types = self._stage.topology.mask(event.device_types)
         return Envelope(
             version=VERSION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
     topic_id = ingest_topic_id(settings)
     app = build_app(worker, settings, topology)
     metrics = Metrics()
-    tables = {name: _table(app, name, topology) for name in topology.tables_of(worker)}
+    tables = {name: _table(app, name, worker, settings, topology) for name in topology.tables_of(worker)}
 
     def stage(binding: StageBinding, resources: Resources) -> Stage:
         return Stage(
@@ -47,7 +47,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
             table=tables.get(binding.table or ""),
         )
 
-    export(metrics, app)
+    export(metrics, app, tables)
     with serve_health(settings.health.host, settings.health.port, probes(app, metrics)):
         return run(app, resources=opening(app, settings, topology.bindings(worker), stage))
 
@@ -106,9 +106,10 @@ def lane_name(topology: Topology, binding: StageBinding) -> str:
     return "all" if binding.lane is None else topology.lane_names()[binding.lane]
 
 
-def _table(app: Any, name: str, topology: Topology) -> Any:
+def _table(app: Any, name: str, worker: str, settings: Settings, topology: Topology) -> Any:
     window = milliseconds(topology.tables[name].window)
-    return make_table(name, app, partitions=topology.partitions, window_ms=window)
+    sources = [settings.topic_prefix + b.topic for b in topology.bindings(worker) if b.table == name]
+    return make_table(name, app, partitions=topology.partitions, window_ms=window, sources=sources)
 
 
 def probes(app: Any, metrics: Metrics) -> Probes:
@@ -130,13 +131,16 @@ def probes(app: Any, metrics: Metrics) -> Probes:
     return Probes(live, ready, metrics.registry)
 
 
-def export(metrics: Metrics, app: Any) -> None:
-    """Numbers of the transport, for /metrics."""
+def export(metrics: Metrics, app: Any, tables: Mapping[str, Any]) -> None:
+    """Numbers of the transport and the tables, for /metrics."""
     started = time.time()
     metrics.gauge("lag_records", "Records not yet committed, over all assigned partitions.", lambda: _lag(app))
     metrics.gauge("assigned_partitions", "Partitions this worker reads.", lambda: len(stats(app)["partitions"]))
     metrics.gauge("commit_age_seconds", "Time since a commit last succeeded.", lambda: stats(app)["since_commit"])
     metrics.gauge("start_time_seconds", "When this process started.", lambda: started)
+    for name, table in tables.items():
+        metrics.gauge(f"table_{name}_entries", f"Entries of the table {name} in this process.", table.entries)
+        metrics.gauge(f"table_{name}_bytes", f"Memory of the table {name} in this process.", table.memory)
     metrics.counter("offset_gaps", "Offsets that were missing where none should be.", lambda: stats(app)["gaps"])
 
 

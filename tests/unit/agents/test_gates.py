@@ -6,7 +6,18 @@ import msgspec
 import pytest
 
 from agents.gates import (
-    WEEK_MS, Addressable, Facts, Gate, Past, Sized, deadline_of, expiry_of, first_refusal, fresh, known, stale,
+    WEEK_MS,
+    Addressable,
+    Facts,
+    Gate,
+    Past,
+    Sized,
+    deadline_of,
+    expiry_of,
+    first_refusal,
+    fresh,
+    stale,
+    unknown_type,
 )  # fmt: skip
 from streams.event import Event
 from streams.topology import Policy
@@ -14,7 +25,7 @@ from streams.topology import Policy
 EVENT = Event(account="a", source="/s", id="1", type="t", time=1_000_000)
 POLICY = Policy(use_case="u", lane=1, max_age=5_000, ttl=60_000, collapse=False, types=3, least=0)
 FACTS = Facts(appended=1_000_000, size=100, policy=POLICY)
-ALL: tuple[Gate, ...] = (Sized(100), known, Addressable(("tv",)), Past(300), fresh)
+ALL: tuple[Gate, ...] = (Sized(100), Addressable(("tv",)), Past(300), fresh)
 
 
 @pytest.mark.parametrize("gate", ALL)
@@ -26,7 +37,6 @@ def test_an_ordinary_event_passes_every_gate(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("event", "facts", "kind", "reason"),
     [
-        (EVENT, FACTS._replace(policy=None), "dead-lettered", "unknown-type"),
         (EVENT, FACTS._replace(size=101), "dead-lettered", "oversized"),
         (msgspec.structs.replace(EVENT, device_types=("tv", "fridge")), FACTS, "dead-lettered", "bad-attribute"),
         (msgspec.structs.replace(EVENT, time=1_000_301), FACTS, "dead-lettered", "future-dated"),
@@ -54,10 +64,20 @@ def test_a_refusal_for_age_names_age_and_limit() -> None:
 
 
 def test_the_first_gate_that_refuses_decides() -> None:
-    """An event that is oversized and unknown is oversized."""
-    refusal = first_refusal(ALL, EVENT, Facts(1_000_000, 101, None))
+    """An event that is oversized and stale is oversized."""
+    refusal = first_refusal(ALL, EVENT, FACTS._replace(appended=2_000_000, size=101))
     assert refusal is not None
     assert refusal.reason == "oversized"
+
+
+def test_an_unknown_type_is_named() -> None:
+    """The dead letter says which type no use case has."""
+    refusal = unknown_type(EVENT)
+    assert (refusal.kind, refusal.reason, refusal.detail) == (
+        "dead-lettered",
+        "unknown-type",
+        "no use case has the type 't'",
+    )
 
 
 def test_deadline_and_expiry_are_the_nearer_of_policy_and_event() -> None:
@@ -66,9 +86,3 @@ def test_deadline_and_expiry_are_the_nearer_of_policy_and_event() -> None:
     assert (deadline_of(EVENT, FACTS), deadline_of(short, FACTS)) == (1_005_000, 1_002_000)
     assert (expiry_of(EVENT, FACTS), expiry_of(short, FACTS)) == (1_060_000, 1_002_000)
     assert expiry_of(msgspec.structs.replace(EVENT, expires=10**15), FACTS) == 1_000_000 + WEEK_MS
-
-
-def test_without_a_policy_there_is_no_life() -> None:
-    """Deadline and expiry of an unknown type are the moment of its append."""
-    facts = FACTS._replace(policy=None)
-    assert (deadline_of(EVENT, facts), expiry_of(EVENT, facts)) == (1_000_000, 1_000_000)

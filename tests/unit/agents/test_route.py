@@ -1,0 +1,157 @@
+"""The stage `route`: what goes into which lane, what is refused, and that neighbours never notice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from agents.route import stage as route_stage
+from streams.deadletters import read_dead_letter
+from streams.envelope import Envelope, decode_envelope, notification_id, origin_of
+from streams.murmur2 import partition_for
+from streams.seen import SeenEntry, SeenState, SeenVerdict
+from tests.unit.fakes import NOW, TOPIC_ID, FakeBatch, FakeOutput, FakeRecord, at, make_stage
+
+PARTITION = partition_for(b"acct", 8)
+HEADERS = [("content-type", b"application/cloudevents+json")]
+
+
+class Table:
+    """The state of one partition, without a changelog."""
+
+    def __init__(self) -> None:
+        self.state = SeenState(PARTITION, 600_000)
+
+    async def judge(self, partition: int, entries: Sequence[SeenEntry]) -> list[SeenVerdict]:
+        """A verdict for each entry."""
+        return self.state.judge(entries)[0]
+
+
+def event(**changes: Any) -> bytes:
+    """A structured event, young and good unless told otherwise."""
+    attributes = {
+        "specversion": "1.0", "id": "e1", "source": "/s", "type": "member.plan.changed", "subject": "acct",
+        "time": "2027-01-15T08:00:00Z", "datacontenttype": "application/json", "data": {"x": 1}, **changes,
+    }  # fmt: skip
+    return json.dumps({name: value for name, value in attributes.items() if value is not None}).encode()
+
+
+def record(offset: int, value: bytes | None = None, key: bytes | None = b"acct", **more: Any) -> FakeRecord:
+    """A record of `ingest`."""
+    return FakeRecord(
+        offset, key, event(id=f"e{offset}") if value is None else value, more.pop("headers", HEADERS), **more
+    )
+
+
+async def route(*records: FakeRecord, output: FakeOutput | None = None, table: Table | None = None) -> FakeOutput:
+    """Send records through the stage."""
+    output = output or FakeOutput()
+    handle = await route_stage(make_stage("route", output, table=table or Table()))
+    taken = await handle(FakeBatch("ingest", records, PARTITION))
+    assert taken == at(records[-1].offset)
+    return output
+
+
+def envelopes(output: FakeOutput, lane: str) -> list[Envelope]:
+    """What went into a lane."""
+    return [decode_envelope(sent.value or b"") for sent in output.to(f"events.{lane}")]
+
+
+async def test_an_event_becomes_an_envelope_in_the_lane_of_its_use_case() -> None:
+    """Key, partition and payload stay; position, lives and target are set."""
+    output = await route(record(7, event(devicetypes="tv,phone", deviceids="d1", origindevice="d2", version="3")))
+    (sent,) = output.sent
+    envelope = decode_envelope(sent.value or b"")
+    assert (sent.topic, sent.partition, sent.key) == ("events.high", PARTITION, b"acct")
+    assert (envelope.seq, envelope.account, envelope.payload) == (at(7), "acct", b'{"x": 1}')
+    assert (envelope.deadline, envelope.expires) == (NOW + 86_400_000, NOW + 7 * 86_400_000)
+    assert (envelope.target.types, envelope.target.ids, envelope.target.origin) == (0b101, ("d1",), "d2")
+    assert (envelope.collapse_key, envelope.revision) == ("member.plan.changed", 3)
+    assert origin_of(notification_id(envelope.seq, PARTITION, TOPIC_ID)) == (at(7), PARTITION, TOPIC_ID)
+
+
+BAD = [
+    (record(1, b"\xff\xfe"), "undecodable"),
+    (FakeRecord(1, b"acct", None), "null-value"),
+    (record(1, event(type="nobody.knows")), "unknown-type"),
+    (record(1, event(subject=None)), "no-account"),
+    (record(1, event(), key=b"other"), "key-mismatch"),
+    (record(1, event(data="x" * 20_000)), "oversized"),
+    (record(1, event(time="2027-01-15T09:00:00Z")), "future-dated"),
+    (record(1, event(devicetypes="fridge")), "bad-attribute"),
+]
+
+
+@pytest.mark.parametrize(("bad", "reason"), BAD, ids=[reason for _, reason in BAD])
+async def test_a_bad_record_is_dead_lettered_whole_and_its_neighbours_go_on(bad: FakeRecord, reason: str) -> None:
+    """Original key and bytes, where it lay and why; the records before and behind it are forwarded."""
+    output = await route(record(0), bad, record(2))
+    assert [e.seq for e in envelopes(output, "high")] == [at(0), at(2)]
+    (letter,) = output.to("dead-letters")
+    assert (letter.key, letter.value, letter.partition) == (bad.key, bad.value, PARTITION)
+    origin = read_dead_letter(letter.headers or [])
+    assert (origin.topic, origin.partition, origin.offset, origin.reason) == ("ingest", PARTITION, 1, reason)
+    (outcome,) = output.outcomes()
+    assert (outcome.kind, outcome.seq) == ("dead-lettered", at(1))
+    assert outcome.detail.startswith(reason)
+
+
+async def test_an_event_on_the_wrong_partition_is_dead_lettered_with_the_right_one_named() -> None:
+    """A producer that does not partition by murmur2 is told so."""
+    output = FakeOutput()
+    handle = await route_stage(make_stage("route", output, table=Table()))
+    await handle(FakeBatch("ingest", [record(0)], (PARTITION + 1) % 8))
+    (outcome,) = output.outcomes()
+    assert outcome.detail.startswith(f"wrong-partition: account belongs on partition {PARTITION}")
+
+
+@pytest.mark.parametrize("late", [event(time="2027-01-13T07:00:00Z"), event(expirytime="2027-01-15T07:59:00Z")])
+async def test_an_event_that_is_too_old_or_expired_is_stale(late: bytes) -> None:
+    """Stale is an outcome, not a dead letter."""
+    output = await route(record(0), record(1, late))
+    assert [o.kind for o in output.outcomes()] == ["stale"]
+    assert not output.to("dead-letters")
+
+
+async def test_a_duplicate_takes_no_effect_and_names_its_original() -> None:
+    """Within one batch and over batches."""
+    table = Table()
+    first = await route(record(0, event(id="e")), record(1, event(id="e")), table=table)
+    again = await route(record(5, event(id="e")), table=table)
+    assert [(o.kind, o.seq, o.detail) for o in first.outcomes()] == [("duplicate", at(1), f"of {at(0)}")]
+    assert [(o.kind, o.seq, o.detail) for o in again.outcomes()] == [("duplicate", at(5), f"of {at(0)}")]
+
+
+async def test_the_same_id_with_another_payload_is_a_conflict_and_kept_as_a_dead_letter() -> None:
+    """It is not silently dropped."""
+    output = await route(record(0, event(id="e")), record(1, event(id="e", data={"x": 2})))
+    assert [o.kind for o in output.outcomes()] == ["conflict"]
+    assert read_dead_letter(output.to("dead-letters")[0].headers or []).reason == "conflict"
+
+
+async def test_a_replay_is_forwarded_again() -> None:
+    """A record that meets its own offset goes on: a crash between seen and forwarded loses nothing."""
+    table = Table()
+    await route(record(3), table=table)
+    output = await route(record(3), table=table)
+    assert [e.seq for e in envelopes(output, "high")] == [at(3)]
+    assert output.outcomes() == []
+
+
+async def test_a_full_queue_is_waited_for() -> None:
+    """No record is skipped, and the order stays."""
+    output = await route(*(record(n) for n in range(3)), output=FakeOutput(full=1))
+    assert [e.seq for e in envelopes(output, "high")] == [at(0), at(1), at(2)]
+
+
+async def test_lanes_follow_the_event_type() -> None:
+    """One type of a use case may have a lane of its own."""
+    output = await route(
+        record(0, event(id="a", type="member.profile.changed")),
+        record(1, event(id="b", type="member.profile.maturity-changed")),
+    )
+    assert [e.seq for e in envelopes(output, "high")] == [at(0)]
+    assert [e.seq for e in envelopes(output, "critical")] == [at(1)]
