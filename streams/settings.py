@@ -11,8 +11,9 @@ import msgspec
 PREFIX: Final = "LOCKSTEP_"
 LOCAL: Final = "LOCKSTEP_LOCAL_"  # for those who boot servers on this machine, no setting of a process
 _FILE: Final = "_FILE"
+_UNKNOWN: Final = "Object contains unknown field "
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=31 * 86_400)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -103,7 +104,7 @@ class Settings(_Frozen, frozen=True):
     """Everything a process may be told."""
 
     topology: str = "topics.yaml"
-    topic_prefix: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9]+[.-])*$")] = ""
+    topic_prefix: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9]+[.-])*\Z")] = ""
     data_dir: str = ".local/data"
     log_level: str = "INFO"
     kafka: Kafka = Kafka()
@@ -115,38 +116,50 @@ class Settings(_Frozen, frozen=True):
     limits: Limits = Limits()
 
 
+_DEFAULTS: Final = Settings()
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Settings from variables such as LOCKSTEP_KAFKA__SERVERS; LOCKSTEP_X_FILE names a file that holds X.
 
-    Lists and objects are JSON. Raises SettingsError, naming the variable.
+    Lists, objects and whole groups are JSON; one setting overrides its group. Raises SettingsError, which names it.
     """
     tree: dict[str, Any] = {}
-    for variable, text in environ.items():
-        if variable.startswith(PREFIX) and not variable.startswith(LOCAL):
-            _place(tree, *_name_and_text(variable, text), variable)
+    for variable in sorted(environ):  # a group before the settings in it
+        if variable.startswith(PREFIX):
+            _place(tree, *_name_and_text(variable, environ), variable)
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(_explain(error)) from error
+        raise SettingsError(_explain(str(error))) from error
 
 
-def _name_and_text(variable: str, text: str) -> tuple[str, str]:
-    name = variable[len(PREFIX) :]
+def _name_and_text(variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    name, text = variable[len(PREFIX) :], environ[variable]
     if not name.endswith(_FILE):
         return name, text
+    plain = variable.removesuffix(_FILE)
+    if plain in environ:
+        raise SettingsError(f"{variable}: {plain} is set too")
     try:
-        return name[: -len(_FILE)], Path(text).read_text().strip()
+        return name.removesuffix(_FILE), Path(text).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(f"{variable}: cannot read {text}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{variable}: cannot read {text}: not UTF-8") from error
 
 
 def _place(tree: dict[str, Any], name: str, text: str, variable: str) -> None:
-    *path, leaf = name.lower().split("__")
-    for part in path:
+    path = name.lower().split("__")
+    for part in path[:-1]:
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):
             raise SettingsError(f"{variable}: {part} is a value, not a group of settings")
-    tree[leaf] = _json(text, variable) if text[:1] in ("[", "{") else text
+    default: object = _DEFAULTS
+    for part in path:
+        default = getattr(default, part, None)
+    takes_json = text[:1] in ("[", "{") and not isinstance(default, str)
+    tree[path[-1]] = _json(text, variable) if takes_json else text
 
 
 def _json(text: str, variable: str) -> Any:
@@ -156,10 +169,11 @@ def _json(text: str, variable: str) -> Any:
         raise SettingsError(f"{variable}: not JSON: {error}") from error
 
 
-def _explain(error: msgspec.ValidationError) -> str:
-    message, _, where = str(error).partition(" - at `$")
-    if not where:
-        field = message.rpartition("`")[0].rpartition("`")[2]
-        return f"{PREFIX}{field.upper()}: unknown setting" if field else message
-    path = where.strip("`").lstrip(".").replace(".", "__").upper()
-    return f"{PREFIX}{path}: {message}"
+def _explain(message: str) -> str:
+    """The variable, then what is wrong; msgspec ends its messages with the path of the value."""
+    what, _, path = message.partition(" - at `$.")
+    place = path.rstrip("`")
+    if what.startswith(_UNKNOWN):
+        place = ".".join(filter(None, (place, what.removeprefix(_UNKNOWN).strip("`"))))
+        what = "unknown setting"
+    return f"{PREFIX}{place.replace('.', '__').upper()}: {what}"
