@@ -1,0 +1,147 @@
+"""Heads: the highest position of each lane of an account, raised in one trip with the reads of presence and devices."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from sinks.redis import Redis, RedisUnavailable, bulk, command, is_forgotten, script, usable
+
+#: A head outlives every row it speaks of: a row lives for at most 7 days.
+LIFE_S: Final = 8 * 86_400
+UNKNOWN: Final = -1
+log = logging.getLogger(__name__)
+
+# A field is run id + lane: the heads of another life of Redis are not found, which means unknown; they are swept when
+# the first head of this life is written. Decimal text is compared by length, then bytewise: exact to 64 bits, which a
+# Lua number is not.
+_RAISE: Final = script(b"""
+local before, seq = redis.call('HGET', KEYS[1], ARGV[1]), ARGV[2]
+if not before then
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if string.sub(field, 1, 8) ~= string.sub(ARGV[1], 1, 8) then redis.call('HDEL', KEYS[1], field) end
+  end
+end
+if not before or #before < #seq or (#before == #seq and before < seq) then
+  redis.call('HSET', KEYS[1], ARGV[1], seq)
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+end
+return before
+""")
+
+
+class AccountState(NamedTuple):
+    """What Redis knew of an account: the head before the raise (-1 unknown), flat HGETALL replies of `p:` and `d:`."""
+
+    prev: int
+    presence: list[bytes]
+    devices: list[bytes]
+
+
+def _form(run_id: bytes, lane: int) -> bytes:
+    """The three commands of an account, with room for sizes, names and the position."""
+    parts = [bulk(b"EVALSHA"), bulk(_RAISE.digest), bulk(b"1"), b"$%d\r\nh:{%b}\r\n"]
+    parts += [bulk(run_id + b"%d" % lane), b"$%d\r\n%b\r\n", bulk(b"%d" % LIFE_S)]
+    read = b"*2\r\n" + bulk(b"HGETALL")
+    return b"*%d\r\n" % len(parts) + b"".join(parts) + read + b"$%d\r\np:{%b}\r\n" + read + b"$%d\r\nd:{%b}\r\n"
+
+
+class Heads:
+    """Heads of accounts in Redis."""
+
+    def __init__(self, redis: Redis, lanes: int) -> None:
+        self.trips = 0  # of coalesced reads
+        self._redis = redis
+        self._lanes = lanes
+        self._run_id = b""
+        self._forms: dict[int, bytes] = {}  # by lane, of this life of Redis
+        self._asked: dict[str, asyncio.Future[tuple[int, ...]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def advance(self, tops: Mapping[tuple[str, int], int]) -> list[AccountState]:
+        """Raise the heads of (account, lane) to these positions, then read presence and devices; in order of `tops`.
+
+        All in one pipelined trip. A head is only ever raised. Raises RedisUnavailable.
+        """
+        replies = await self._trip(tops)
+        states = list(zip(*[iter(replies)] * 3, strict=True))
+        forgotten = [number for number, state in enumerate(states) if is_forgotten(state[0])]
+        if forgotten:  # a head raised after presence was read would break the order: all three again
+            keys = list(tops)
+            await self._redis.load_scripts()
+            again = await self._trip({keys[number]: tops[keys[number]] for number in forgotten})
+            for number, state in zip(forgotten, zip(*[iter(again)] * 3, strict=True), strict=True):
+                states[number] = state
+        return [
+            AccountState(_position(before, account), usable(presence) or [], usable(devices) or [])
+            for (account, _), (before, presence, devices) in zip(tops, states, strict=True)
+        ]
+
+    async def _trip(self, tops: Mapping[tuple[str, int], int]) -> list[Any]:
+        if self._run_id != self._redis.run_id:
+            self._run_id = self._redis.run_id
+            self._forms.clear()
+        out: list[bytes] = []
+        for (account, lane), seq in tops.items():
+            form = self._forms.get(lane)
+            if form is None:
+                form = self._forms[lane] = _form(self._run_id, lane)
+            name = account.encode()
+            size, text = len(name) + 4, b"%d" % seq
+            out.append(form % (size, name, len(text), text, size, name, size, name))
+        return await self._redis.pipeline(b"".join(out), 3 * len(out))
+
+    async def read(self, account: str) -> tuple[int, ...]:
+        """The head of each lane, -1 where unknown. Reads of one turn of the loop share a trip.
+
+        Raises RedisUnavailable.
+        """
+        future = self._asked.get(account)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            if not self._asked:
+                loop.call_soon(self._flush)
+            future = self._asked[account] = loop.create_future()
+        return await asyncio.shield(future)  # one waiter's end is not the other's
+
+    def _flush(self) -> None:
+        asked, self._asked = self._asked, {}
+        self.trips += 1
+        task = asyncio.create_task(self._answer(asked))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, asked: Mapping[str, asyncio.Future[tuple[int, ...]]]) -> None:
+        fields = [self._redis.run_id + b"%d" % lane for lane in range(self._lanes)]
+        try:
+            replies = await self._redis.call(
+                *(command(b"HMGET", b"h:{%b}" % account.encode(), *fields) for account in asked)
+            )
+        except RedisUnavailable as error:
+            for future in asked.values():
+                _fail(future, error)
+            return
+        for (account, future), reply in zip(asked.items(), replies, strict=True):
+            try:
+                future.set_result(tuple(_position(head, account) for head in usable(reply) or [None] * self._lanes))
+            except RedisUnavailable as error:
+                _fail(future, error)
+
+
+def _fail(future: asyncio.Future[tuple[int, ...]], error: RedisUnavailable) -> None:
+    future.set_exception(error)
+    future.exception()  # seen, also where every waiter has gone
+
+
+def _position(reply: Any, account: str) -> int:
+    """A head as a number; unknown where there is none, or something else stands in its place."""
+    head = usable(reply)
+    if head is None:
+        return UNKNOWN
+    try:
+        return int(head)
+    except ValueError:
+        log.error("the head of account %s is no number: %r", account, head)
+        return UNKNOWN

@@ -1,0 +1,292 @@
+"""Redis: one pipelined connection on the bare hiredis reader, with many calls in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, NamedTuple, cast
+
+import hiredis
+
+from streams.settings import Redis as RedisSettings
+from streams.settings import Settings
+
+ReplyError = hiredis.ReplyError
+_FIRST_PAUSE_S: Final = 0.02
+_LONGEST_PAUSE_S: Final = 1.0
+_RUN_ID_BYTES: Final = 8
+log = logging.getLogger(__name__)
+
+
+class RedisUnavailable(Exception):
+    """Redis cannot be reached, does not answer in time, or refuses commands altogether.
+
+    Whether the commands of the failed call took effect is unknown.
+    """
+
+
+def bulk(part: bytes) -> bytes:
+    """One part of a command as it goes over the wire."""
+    return b"$%d\r\n%b\r\n" % (len(part), part)
+
+
+def command(*parts: bytes) -> bytes:
+    """One command as it goes over the wire."""
+    return b"*%d\r\n" % len(parts) + b"".join([bulk(part) for part in parts])
+
+
+class Script(NamedTuple):
+    """A Lua script that every connection knows by its digest."""
+
+    source: bytes
+    digest: bytes
+
+    def call(self, keys: tuple[bytes, ...], *arguments: bytes) -> bytes:
+        """The command that runs it. All keys hold the same hash tag."""
+        return command(b"EVALSHA", self.digest, b"%d" % len(keys), *keys, *arguments)
+
+
+_scripts: list[Script] = []
+
+
+def script(source: bytes) -> Script:
+    """Declare a script, at import; it is loaded on each new connection."""
+    made = Script(source, hashlib.sha1(source, usedforsecurity=False).hexdigest().encode())
+    _scripts.append(made)
+    return made
+
+
+def is_forgotten(reply: Any) -> bool:
+    """Whether the server lost its scripts (SCRIPT FLUSH, a failover): load them, then call again."""
+    return isinstance(reply, ReplyError) and str(reply).startswith("NOSCRIPT")
+
+
+def is_odd(reply: Any) -> bool:
+    """Whether a reply says that a key holds another kind of value than lockstep writes."""
+    return isinstance(reply, ReplyError) and str(reply).startswith("WRONGTYPE")
+
+
+def usable(reply: Any) -> Any:
+    """The reply itself, None for a key with a foreign value. Raises RedisUnavailable for any other error."""
+    if isinstance(reply, ReplyError):
+        if not is_odd(reply):
+            raise RedisUnavailable(str(reply))
+        return None
+    return reply
+
+
+class _Waiting:
+    """A call on its way: how many replies it needs, and those that came."""
+
+    __slots__ = ("future", "needs", "replies")
+
+    def __init__(self, future: asyncio.Future[list[Any]], needs: int) -> None:
+        self.future = future
+        self.needs = needs
+        self.replies: list[Any] = []
+
+
+class _Connection(asyncio.Protocol):
+    """Writes commands and hands replies to the calls in order. It is not used again after it is lost."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self.run_id = b""
+        self._loop = loop
+        self._reader = hiredis.Reader()
+        self._waiting: deque[_Waiting] = deque()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        for waiting in self._waiting:
+            if not waiting.future.done():
+                waiting.future.set_exception(RedisUnavailable(f"the connection was lost: {exc or 'closed by Redis'}"))
+        self._waiting.clear()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        reader.feed(data)
+        try:
+            while (reply := reader.gets()) is not False:
+                self._take(reply)
+        except hiredis.ProtocolError:
+            log.exception("what the server at Redis' address says is not RESP")
+            self.abort()
+
+    def _take(self, reply: Any) -> None:
+        waiting = self._waiting[0]
+        waiting.replies.append(reply)
+        if len(waiting.replies) == waiting.needs:
+            self._waiting.popleft()
+            if not waiting.future.done():
+                waiting.future.set_result(waiting.replies)
+
+    def send(self, data: bytes, replies: int) -> asyncio.Future[list[Any]]:
+        """Write commands now; the future gets their replies. Raises RedisUnavailable."""
+        if self._transport is None or self._transport.is_closing():
+            raise RedisUnavailable("not connected")
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        self._waiting.append(_Waiting(future, replies))
+        self._transport.write(data)
+        return future
+
+    def abort(self) -> None:
+        """Drop the connection with all that is in flight."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Redis:
+    """Calls that are made at the same time share the connection and its round trips; it reconnects by itself."""
+
+    def __init__(self, config: RedisSettings) -> None:
+        self.connects = 0  # connections made; one more than reconnects
+        self.failures = 0  # calls that raised RedisUnavailable
+        self._config = config
+        self._connection: _Connection | None = None
+        self._ready = asyncio.Event()
+        self._run_id = b""
+        self._trouble = "not tried yet"
+
+    @property
+    def run_id(self) -> bytes:
+        """Eight bytes that name the life of the server behind the newest connection; empty before the first."""
+        return self._run_id
+
+    async def call(self, *commands: bytes) -> list[Any]:
+        """The replies, in order; error replies are ReplyError values. Raises RedisUnavailable."""
+        return await self.pipeline(b"".join(commands), len(commands))
+
+    async def pipeline(self, data: bytes, replies: int) -> list[Any]:
+        """`call` for `replies` commands that are one string already. Fails at once while there is no connection.
+
+        Everything up to the write happens before the first suspension: calls leave in the order they are made, and
+        go to the server that `run_id` names.
+        """
+        if not replies:
+            return []
+        try:
+            if self._connection is None:
+                raise RedisUnavailable(self._no_connection())
+            return await self._answer(self._connection, data, replies)
+        except RedisUnavailable:
+            self.failures += 1
+            raise
+
+    async def load_scripts(self) -> None:
+        """Load all declared scripts again. Raises RedisUnavailable."""
+        for reply in await self.call(*_loads()):
+            usable(reply)
+
+    async def run(self, *commands: bytes) -> list[Any]:
+        """`call` for commands that are all script calls: those that the server forgot are loaded and called again."""
+        replies = await self.call(*commands)
+        forgotten = [number for number, reply in enumerate(replies) if is_forgotten(reply)]
+        if forgotten:
+            await self.load_scripts()
+            again = await self.call(*(commands[number] for number in forgotten))
+            for number, reply in zip(forgotten, again, strict=True):
+                replies[number] = reply
+        return replies
+
+    async def connected(self, timeout: float) -> None:
+        """Wait for a connection, `timeout` seconds at most. Raises RedisUnavailable."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._ready.wait()
+        except TimeoutError:
+            raise RedisUnavailable(f"{self._no_connection()} within {timeout:g} s") from None
+
+    def _no_connection(self) -> str:
+        return f"no connection to Redis at {self._config.host}:{self._config.port} ({self._trouble})"
+
+    async def _answer(self, connection: _Connection, data: bytes, replies: int) -> list[Any]:
+        future = connection.send(data, replies)
+        try:
+            async with asyncio.timeout(self._config.timeout):
+                return await future
+        except TimeoutError:
+            connection.abort()  # later replies would come even later: one connection, one order
+            raise RedisUnavailable(f"no answer within {self._config.timeout:g} s") from None
+
+    async def _open(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._config.timeout):
+            _, connection = await loop.create_connection(_Connection, self._config.host, self._config.port)
+        try:
+            commands = [*self._greeting(), *_loads()]
+            replies = [usable(reply) for reply in await self._answer(connection, b"".join(commands), len(commands))]
+            info: bytes = replies[-1 - len(_scripts)]
+            connection.run_id = info.partition(b"run_id:")[2][:_RUN_ID_BYTES]
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    def _greeting(self) -> list[bytes]:
+        commands = [command(b"INFO", b"server")]
+        if self._config.password:
+            user = [self._config.username.encode()] if self._config.username else []
+            commands.insert(0, command(b"AUTH", *user, self._config.password.encode()))
+        return commands
+
+    async def maintain(self) -> None:
+        """Keep a connection until cancelled; pauses between attempts grow to a second."""
+        pause = _FIRST_PAUSE_S
+        try:
+            while True:
+                try:
+                    connection = await self._open()
+                except (OSError, RedisUnavailable, TimeoutError) as error:
+                    self._trouble = str(error) or "no answer in time"
+                    log.warning(self._no_connection())
+                    await asyncio.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
+                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+                    continue
+                pause = _FIRST_PAUSE_S
+                self._use(connection)
+                await connection.lost
+                self._lose()
+        finally:
+            self._lose()
+
+    def _use(self, connection: _Connection) -> None:
+        self.connects += 1
+        self._connection, self._run_id = connection, connection.run_id
+        self._ready.set()
+
+    def _lose(self) -> None:
+        self._ready.clear()
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
+
+
+def _loads() -> list[bytes]:
+    return [command(b"SCRIPT", b"LOAD", each.source) for each in _scripts]
+
+
+@asynccontextmanager
+async def connect(settings: Settings) -> AsyncIterator[Redis]:
+    """A connection that is up. Raises RedisUnavailable if there is none within the timeout."""
+    redis = Redis(settings.redis)
+    task = asyncio.create_task(redis.maintain(), name="redis")
+    try:
+        await redis.connected(settings.redis.timeout)
+        yield redis
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
