@@ -1,0 +1,157 @@
+"""Device tokens: JWTs signed with Ed25519, verified once and then known by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwt import ClaimsOption
+
+from streams.event import MAX_ACCOUNT_BYTES
+from streams.settings import Tokens
+
+#: RFC 9864 retired the name EdDSA; the list is the whole of what is accepted, whatever a token says.
+ALGORITHMS: Final = ["Ed25519"]
+MAX_TOKEN: Final = 4096
+PRIVATE: Final = "private.jwk"
+PUBLIC: Final = "public.jwks"
+#: Device ids appear in paths, in keys of Redis and in lists separated by commas.
+_DEVICE: Final = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
+_CACHED: Final = 100_000
+
+
+class BadToken(Exception):
+    """A token that is not good now; the message may be told to who presented it."""
+
+
+class BadKeys(Exception):
+    """A key file that cannot be used; the message names it."""
+
+
+class Identity(NamedTuple):
+    """Who a good token speaks for. `expires`: s since 1970."""
+
+    device: str
+    account: str
+    type: str
+    expires: float
+
+
+class Verifier:
+    """Checks tokens against the public keys of `settings.keys`; any of them may have signed."""
+
+    def __init__(self, settings: Tokens) -> None:
+        self._settings = settings
+        self._claims: dict[str, ClaimsOption] = {
+            "iss": {"essential": True, "value": settings.issuer},
+            "aud": {"essential": True, "value": settings.audience},
+            "exp": {"essential": True},
+            "sub": {"essential": True},
+        }
+        self._changed = -1.0
+        # two generations bound the cache without keeping ages
+        self._young: dict[bytes, Identity] = {}
+        self._old: dict[bytes, Identity] = {}
+        self.reload()
+
+    def reload(self) -> bool:
+        """Read the key file again if it has changed; tokens of keys that left it are refused. Raises BadKeys."""
+        path = Path(self._settings.keys)
+        try:
+            changed = path.stat().st_mtime
+            if changed == self._changed:
+                return False
+            self._keys = _public_keys(path.read_bytes())
+        except (OSError, ValueError, KeyError, TypeError, JoseError, msgspec.MsgspecError) as error:
+            raise BadKeys(f"{path}: not a JWK Set of Ed25519 keys: {error}") from error
+        self._changed, self._young, self._old = changed, {}, {}
+        return True
+
+    def verify(self, token: str, now: float) -> Identity:
+        """Who the token speaks for at `now` (s). Raises BadToken."""
+        if len(token) > MAX_TOKEN:
+            raise BadToken(f"token longer than {MAX_TOKEN} characters")
+        digest = hashlib.blake2b(token.encode(errors="surrogatepass"), digest_size=16).digest()
+        identity = self._young.get(digest)
+        if identity is None:
+            identity = self._old.get(digest) or self._check(token, now)
+            if len(self._young) >= _CACHED:
+                self._old, self._young = self._young, {}
+            self._young[digest] = identity
+        if identity.expires + self._settings.leeway <= now:
+            raise BadToken("token has expired")
+        return identity
+
+    def _check(self, token: str, now: float) -> Identity:
+        registry = jwt.JWTClaimsRegistry(now=int(now), leeway=int(self._settings.leeway), **self._claims)
+        try:
+            claims = jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims
+            registry.validate(claims)
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise BadToken(f"token refused: {error}") from error
+        return _identity(claims)
+
+
+def _public_keys(text: bytes) -> KeySet:
+    keys = KeySet.import_key_set(msgspec.json.decode(text))
+    for key in keys:
+        if not isinstance(key, OKPKey) or key.curve_name != "Ed25519" or key.is_private:
+            raise ValueError("every key must be a public Ed25519 key")
+    return keys
+
+
+def _identity(claims: dict[str, Any]) -> Identity:
+    device, account, type_ = claims["sub"], claims.get("account"), claims.get("type")
+    if not _DEVICE.fullmatch(device):
+        raise BadToken("claim 'sub' is not a device id")
+    if not isinstance(account, str) or not is_account(account):
+        raise BadToken("claim 'account' is not an account")
+    if not isinstance(type_, str) or not type_:
+        raise BadToken("claim 'type' is not a device type")
+    return Identity(device, account, type_, float(claims["exp"]))
+
+
+def is_account(text: str) -> bool:
+    """Whether events may carry this account as their subject."""
+    fits = 0 < len(text.encode(errors="replace")) <= MAX_ACCOUNT_BYTES
+    return fits and text.isprintable() and "{" not in text and "}" not in text
+
+
+def generate_keys(directory: Path) -> tuple[Path, Path]:
+    """Make a key pair: `private.jwk`, readable by its owner only, and `public.jwks`. Raises FileExistsError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    key = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519"})
+    key.ensure_kid()
+    private, public = directory / PRIVATE, directory / PUBLIC
+    with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(key.as_dict(private=True)))
+    public.write_bytes(msgspec.json.encode(KeySet([key]).as_dict(private=False)))
+    return private, public
+
+
+def issue(private_jwk: Path, settings: Tokens, device: str, account: str, type_: str, lifetime: float) -> str:
+    """A token that is good for `lifetime` seconds. Raises BadKeys, or BadToken for claims that no edge takes."""
+    try:
+        key = OKPKey.import_key(msgspec.json.decode(private_jwk.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, JoseError, msgspec.MsgspecError) as error:
+        raise BadKeys(f"{private_jwk}: not a private Ed25519 key: {error}") from error
+    now = int(time.time())
+    claims = {
+        "iss": settings.issuer,
+        "aud": settings.audience,
+        "sub": device,
+        "account": account,
+        "type": type_,
+        "iat": now,
+        "exp": now + int(lifetime),
+    }
+    _identity(claims)
+    return jwt.encode({"alg": ALGORITHMS[0], "kid": key.kid}, claims, key, algorithms=ALGORITHMS)

@@ -1,0 +1,275 @@
+"""The gateway of a process: its connections, hellos, messages, timers, and the drain at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from edge import cursor as cursors
+from edge import messages
+from edge.auth import BadToken, Verifier
+from edge.backlog import Backlog
+from edge.connection import Connection, Phase
+from edge.protocol import Range, Session, Sessions, State
+from edge.reports import Reports
+from edge.slices import Slices
+from edge.stores import STORE_ERRORS
+from edge.timers import Deadlines, Ring
+from streams.settings import Edge
+
+#: Seconds between `goaway` and the close, and between the close frame and the end of a device that does not answer it.
+GRACE_S: Final = 4
+#: Longest time over which a drain says goaway, s; as many a second as that takes, and never fewer.
+DRAIN_S: Final = 10.0
+_DRAIN_RATE: Final = 500.0
+#: Part of the lifetime by which connections differ, so that they do not all come back at once.
+_SPREAD: Final = 0.1
+#: Items that a device may leave without an ack; announced, never enforced.
+WINDOW: Final = 64
+_random = random.SystemRandom()
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Holds the connections. Called in the loop's thread only."""
+
+    def __init__(
+        self,
+        settings: Edge,
+        sessions: Sessions,
+        backlog: Backlog,
+        verifier: Verifier,
+        reports: Reports,
+        http: Callable[[], asyncio.Protocol],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._backlog = backlog
+        self._verifier = verifier
+        self._reports = reports
+        self._http = http
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ring: Ring[Connection] = Ring(settings.ping_interval)
+        self._greeting: Deadlines[Connection] = Deadlines(max(1, round(settings.hello_timeout)))
+        self._leaving: Deadlines[Connection] = Deadlines(GRACE_S)
+        self._closing: Deadlines[Connection] = Deadlines(GRACE_S)
+        self._empty = asyncio.Event()
+        self.sessions = sessions
+        self.hellos = Slices()
+        self.tick = 0
+        self.connections = 0
+        self.draining = False
+
+    def accept(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        return Connection(self)
+
+    # -- what connections tell
+
+    def joined(self, connection: Connection) -> None:
+        """Accepted: a hello is due."""
+        self.connections += 1
+        connection.seen = self.tick
+        self._greeting.add(connection)
+
+    def left(self, connection: Connection) -> None:
+        """Closed: nothing of it remains, nor its presence."""
+        self.connections -= 1
+        if not self.connections:
+            self._empty.set()
+        for deadlines in (self._greeting, self._leaving, self._closing):
+            deadlines.discard(connection)
+        if connection.slot >= 0:
+            self._ring.discard(connection.slot, connection)
+        session, connection.session = connection.session, None
+        if session is not None:
+            self.sessions.leave(session)
+            self._spawn(self._unregister(session))
+
+    def handed_over(self, connection: Connection) -> asyncio.Protocol:
+        """Not a socket of a device: the protocol that goes on with it."""
+        self.left(connection)
+        return self._http()
+
+    def hello(self, connection: Connection, text: bytes) -> None:
+        """The first message of a connection; checked in its turn."""
+        self.hellos.add(partial(self._hello, connection, text))
+
+    def message(self, connection: Connection, text: bytes) -> None:
+        """A message after the hello."""
+        session = connection.session
+        try:
+            message = messages.decode(text)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            connection.shut(messages.MALFORMED_MESSAGE, str(error))
+            return
+        if isinstance(message, messages.Ping):
+            if not connection.paused:
+                connection.write(messages.PONG)
+        elif isinstance(message, messages.Ack) and session is not None:
+            self._ack(connection, session, message)
+        else:
+            connection.shut(messages.MALFORMED_MESSAGE, "a second hello")
+
+    def slow(self, connection: Connection) -> None:
+        """The device does not read."""
+        if connection.session is not None:
+            self.sessions.slow(connection.session)
+
+    def behind(self, connection: Connection) -> None:
+        """The session may have to read its inbox; one task a connection does."""
+        session = connection.session
+        if session is not None and session.state is State.SYNC and not connection.reading and not connection.paused:
+            self._start(connection, self._backlog.read(session, connection))
+
+    def closing(self, connection: Connection) -> None:
+        """The close frame is on its way: pushes no longer go there."""
+        self._greeting.discard(connection)
+        self._closing.add(connection)
+        if connection.session is not None:
+            self.sessions.leave(connection.session)
+
+    # -- hellos and acks
+
+    def _hello(self, connection: Connection, text: bytes) -> None:
+        if connection.phase is not Phase.VERIFYING:
+            return
+        now = self._clock()
+        try:
+            message = messages.decode(text)
+            if not isinstance(message, messages.Hello):
+                raise msgspec.ValidationError("the first message must be a hello")
+            identity = self._verifier.verify(message.token, now)
+            cursor = cursors.decode_for(message.cursor, identity.account, len(self.sessions.lanes))
+        except (msgspec.MsgspecError, RecursionError) as error:
+            connection.shut(messages.MALFORMED_MESSAGE, str(error))
+        except BadToken as error:
+            connection.shut(messages.BAD_TOKEN, str(error))
+        except cursors.BadCursor as error:
+            connection.shut(messages.MALFORMED_CURSOR, str(error))
+        else:
+            if cursor is not None and cursor.is_over(now):
+                connection.shut(messages.RESYNC_REQUIRED, "the cursor is older than anything kept")
+                return
+            session, replaced = self.sessions.open(identity, cursor, connection)
+            if replaced is not None and isinstance(replaced.link, Connection):
+                replaced.link.shut(messages.REPLACED, "the device has opened another connection")
+            if cursor is not None:
+                self._reports.presented("acked", session.account, session.device, cursor.positions)
+            self._opened(connection, session, identity.expires - now)
+
+    def _opened(self, connection: Connection, session: Session, token_life: float) -> None:
+        self._greeting.discard(connection)
+        life = self._settings.lifetime * _random.uniform(1 - _SPREAD, 1)
+        connection.ends = self.tick + int(min(life, max(token_life, 0) + GRACE_S))
+        connection.slot = self._ring.add(connection)
+        connection.opened(session)
+        self._start(connection, self._backlog.greet(session, connection, self._settings.ping_interval, WINDOW))
+
+    def _ack(self, connection: Connection, session: Session, message: messages.Ack) -> None:
+        try:
+            ranges: list[Range] = session.acknowledge(message.cursor)
+        except cursors.BadCursor as error:
+            connection.shut(messages.MALFORMED_CURSOR, str(error))
+            return
+        self.sessions.counts.acks += 1
+        self._reports.ranges("acked", session.account, session.device, ranges)
+
+    # -- presence that was lost
+
+    async def recover(self, session: Session) -> None:
+        """Write the presence of a session again, then have it read what was not pushed meanwhile."""
+        connection = session.link
+        if not isinstance(connection, Connection) or await self._backlog.register(session, connection) is None:
+            return
+        session.again = True
+        if session.state is State.LIVE:
+            session.state = State.SYNC
+        self.behind(connection)
+
+    # -- time
+
+    def advance(self) -> None:
+        """One second has passed."""
+        self.tick += 1
+        for connection in self._greeting.advance():
+            connection.shut(messages.HELLO_TIMEOUT, f"no hello within {self._settings.hello_timeout:g} s")
+        for connection in self._leaving.advance():
+            connection.shut(messages.GOING_AWAY, "connect again")
+        for connection in self._closing.advance():
+            connection.abort()
+        for connection in self._ring.advance():
+            self._turn(connection)
+
+    def _turn(self, connection: Connection) -> None:
+        if self.tick - connection.seen > 2 * self._settings.ping_interval:
+            connection.abort()
+        elif self.tick >= connection.ends:
+            self._go_away(connection, 0, "lifetime")
+        elif not connection.paused:
+            connection.write(messages.PING)
+
+    def _go_away(self, connection: Connection, reconnect_after: float, reason: str) -> None:
+        connection.write(messages.goaway(reconnect_after, reason))
+        self._leaving.add(connection)
+
+    async def drain(self) -> None:
+        """Send all devices elsewhere, paced, within a bounded time."""
+        self.draining = True
+        for connection in self._greeting.members():
+            connection.abort()
+        links = [session.link for session in self.sessions.all() if isinstance(session.link, Connection)]
+        step = max(1, round(max(_DRAIN_RATE, len(links) / DRAIN_S) / 10))
+        for at in range(0, len(links), step):
+            for connection in links[at : at + step]:
+                self._go_away(connection, _random.uniform(0, DRAIN_S), "draining")
+            await asyncio.sleep(0.1)
+        await self._until_empty(GRACE_S)
+        for connection in links:
+            connection.shut(messages.GOING_AWAY, "this gateway ends")
+        await self._until_empty(1.0)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2.0)  # presence is being removed
+        for task in self._tasks:
+            task.cancel()
+
+    async def _until_empty(self, seconds: float) -> None:
+        if self.connections:
+            self._empty.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), seconds)
+
+    # -- tasks
+
+    def _start(self, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
+        connection.reading = True
+        self._spawn(self._reading(connection, work))
+
+    async def _reading(self, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("a session failed")
+            connection.shut(messages.UNAVAILABLE, "internal error")
+        finally:
+            connection.reading = False
+
+    async def _unregister(self, session: Session) -> None:
+        try:
+            await self._backlog.unregister(session)
+        except STORE_ERRORS as error:
+            log.warning("a presence was not removed, it ends by itself: %s", error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

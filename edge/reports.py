@@ -1,0 +1,119 @@
+"""What devices have: ranges that they acked or pulled, packed into records of `outcomes` without anybody waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from typing import Final, Literal, Protocol
+
+from edge.protocol import Range
+from streams.murmur2 import partition_for
+from streams.outcomes import Outcome, encode_outcomes
+
+STAGE: Final = "edge"
+#: Outcomes are put into Kafka after so long (s), or when so many of a partition wait.
+FLUSH_S: Final = 0.1
+FLUSH_ENTRIES: Final = 500
+#: Most outcomes that wait for Kafka's word; more are dropped and counted: the next hello says them again.
+MAX_WAITING: Final = 100_000
+_REMEMBERED: Final = 50_000
+log = logging.getLogger(__name__)
+
+
+class Output(Protocol):
+    """Where records go: `Publisher.submit`."""
+
+    def __call__(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes]] | None = None,
+        partition: int | None = None,
+    ) -> Future[tuple[int, int]]:
+        """Queue one record. Raises BufferError while the queue is full."""
+
+
+class Reports:
+    """Buffers outcomes for each partition. Its methods are called in the loop's thread only."""
+
+    def __init__(self, output: Output, topic: str, partitions: int) -> None:
+        self._output = output
+        self._topic = topic
+        self._partitions = partitions
+        self._waiting: dict[int, list[Outcome]] = {}
+        self._presented: OrderedDict[tuple[str, str], tuple[int, ...]] = OrderedDict()
+        self.waiting = self.reported = self.dropped = 0
+
+    def presented(self, kind: Literal["acked", "pulled"], account: str, device: str, positions: Sequence[int]) -> None:
+        """A device came with a cursor: it has everything up to there. The same positions again say nothing new."""
+        key = account, device
+        known = self._presented.pop(key, None)
+        self._presented[key] = tuple(positions)
+        if len(self._presented) > _REMEMBERED:
+            self._presented.popitem(last=False)
+        before = known if known is not None and len(known) == len(positions) else (-1,) * len(positions)
+        ranges = zip(before, positions, strict=True)
+        self.ranges(kind, account, device, [Range(lane, since, to) for lane, (since, to) in enumerate(ranges)])
+
+    def ranges(self, kind: Literal["acked", "pulled"], account: str, device: str, ranges: Iterable[Range]) -> None:
+        """A device has these notifications; ranges that end at 0, or where they begin, hold none."""
+        for lane, since, to in ranges:
+            if to > max(since, 0):
+                self._add(account, Outcome(kind, account, to, (device,), since=since, lane=lane))
+
+    def _add(self, account: str, outcome: Outcome) -> None:
+        if self.waiting >= MAX_WAITING:
+            self.dropped += 1
+            self._presented.pop((account, outcome.devices[0]), None)  # so that its next cursor says it again
+            return
+        self.waiting += 1
+        self._enter(partition_for(account.encode(), self._partitions), [outcome])
+
+    def _enter(self, partition: int, outcomes: list[Outcome]) -> None:
+        entries = self._waiting.setdefault(partition, [])
+        entries.extend(outcomes)
+        if len(entries) >= FLUSH_ENTRIES:
+            self._flush(partition)
+
+    def flush(self) -> None:
+        """Put all that waits into the producer's queue, as far as there is room."""
+        for partition in list(self._waiting):
+            self._flush(partition)
+
+    def _flush(self, partition: int) -> None:
+        part = self._waiting[partition][:FLUSH_ENTRIES]
+        value = encode_outcomes(STAGE, int(time.time() * 1000), part)
+        try:
+            placed = self._output(self._topic, part[0].account.encode(), value, None, partition)
+        except BufferError:  # Kafka is away or slow: they wait
+            return
+        del self._waiting[partition][: len(part)]
+        if not self._waiting[partition]:
+            del self._waiting[partition]
+        loop = asyncio.get_running_loop()
+        placed.add_done_callback(lambda done: loop.call_soon_threadsafe(self._done, partition, part, done))
+
+    def _done(self, partition: int, part: list[Outcome], placed: Future[tuple[int, int]]) -> None:
+        error = placed.exception()
+        if error is None:
+            self.waiting -= len(part)
+            self.reported += len(part)
+            return
+        log.warning("outcomes were not taken, trying again: %s", error)
+        self._waiting.setdefault(partition, []).extend(part)
+
+    async def run(self) -> None:
+        """Flush for as long as the edge runs, and once more at its end."""
+        try:
+            while True:
+                await asyncio.sleep(FLUSH_S)
+                self.flush()
+        finally:
+            self.flush()
+            if self.dropped:
+                log.warning("%d outcomes were dropped while Kafka took none", self.dropped)

@@ -1,0 +1,195 @@
+"""The composition root of `lockstep edge`: stores, gateway, HTTP, ports and background tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
+from sinks.devices import Registry
+
+from edge.access import Access
+from edge.auth import BadKeys, Verifier
+from edge.backlog import Backlog
+from edge.devices import Devices
+from edge.gateway import Gateway
+from edge.health import Health, export
+from edge.problems import Problem, problems
+from edge.protocol import Sessions
+from edge.pull import Pull
+from edge.push_port import PushPort, PushProtocol
+from edge.recovery import Recovery
+from edge.reports import Reports
+from edge.stores import Stores
+from sinks import cassandra, redis
+from sinks.heads import Heads
+from sinks.inbox import InboxReader
+from sinks.presence import Lease, Presence
+from streams.health import Probes, serve_health
+from streams.metrics import Metrics
+from streams.settings import Settings
+from streams.topology import Topology
+from streams.transport.client import Publisher, PublishFailed
+
+#: Connections accepted in one turn of the loop, and those that the kernel keeps meanwhile.
+ACCEPTS: Final = 16
+_KERNEL_QUEUE: Final = 4096
+#: Without a limit the kernel takes megabytes for a device that does not read before anybody notices.
+_SEND_BUFFER: Final = 32 * 1024
+_RELOAD_TICKS: Final = 10
+_MAX_REQUEST: Final = 64 * 1024
+log = logging.getLogger(__name__)
+
+
+class Running(NamedTuple):
+    """An edge that serves: the ports in use, its parts, and the tasks of which none ends by itself."""
+
+    port: int
+    push_port: int
+    health_port: int
+    gateway: Gateway
+    lease: Lease
+    tasks: tuple[asyncio.Task[None], ...]
+
+
+async def serve(settings: Settings, topology: Topology) -> None:
+    """Serve devices until cancelled; then send them elsewhere. Raises what stopped a background task."""
+    async with running(settings, topology) as edge:
+        log.info("the edge serves devices on port %d, pushes on port %d", edge.port, edge.push_port)
+        ended, _ = await asyncio.wait(edge.tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+
+
+@asynccontextmanager
+async def running(settings: Settings, topology: Topology) -> AsyncIterator[Running]:
+    """An edge. Leaving the block drains it. Raises OSError for a port that is taken, BadKeys, and what stores raise."""
+    async with AsyncExitStack() as stack:
+        verifier = Verifier(settings.tokens)
+        device_socket = stack.enter_context(_listening(settings.edge.host, settings.edge.port))
+        push_socket = stack.enter_context(_listening(settings.edge.push_host, settings.edge.push_port))
+        device_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # connections inherit it
+        push_port: int = push_socket.getsockname()[1]
+        memory = await stack.enter_async_context(redis.connect(settings))
+        disk = await stack.enter_async_context(cassandra.connect(settings))
+        stores = await _stores(stack, settings, topology, memory, disk, push_port)
+        reports = Reports(_publisher(stack, settings), settings.topic_prefix + "outcomes", topology.partitions)
+        sessions = Sessions(topology.lane_names())
+        backlog = Backlog(sessions, stores, topology.type_bit, time.time)
+        access = Access(verifier, time.time)
+        pull = Pull(settings.edge, topology, stores, access, reports, time.time)
+        http = await _http(stack, application(pull, Devices(topology, stores, access)))
+        gateway = Gateway(settings.edge, sessions, backlog, verifier, reports, http)
+        health = Health(gateway, stores.lease, disk)
+        metrics = Metrics()
+        export(metrics, gateway, pull, reports)
+        probes = Probes(health.live, health.ready, metrics.registry)
+        health_port = stack.enter_context(serve_health(settings.health.host, settings.health.port, probes))
+        recovery = Recovery(sessions, memory, stores.lease, gateway.recover)
+        tasks = await _start(stack, reports.run(), health.run(), recovery.run(), _clock(gateway, verifier, health))
+        await _open_ports(stack, gateway, PushPort(sessions, stores.lease, time.time), device_socket, push_socket)
+        port: int = device_socket.getsockname()[1]
+        yield Running(port, push_port, health_port, gateway, stores.lease, tasks)
+
+
+def application(pull: Pull, devices: Devices) -> web.Application:
+    """All of HTTP on the device port."""
+
+    async def no_socket(request: web.Request) -> web.Response:
+        raise Problem(426, "upgrade-required", "This is a WebSocket", "connect with the sub-protocol lockstep.v1")
+
+    app = web.Application(middlewares=[problems], client_max_size=_MAX_REQUEST)
+    app.router.add_routes([*pull.routes(), *devices.routes(), web.get("/v1/socket", no_socket)])
+    return app
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+async def _stores(
+    stack: AsyncExitStack,
+    settings: Settings,
+    topology: Topology,
+    memory: redis.Redis,
+    disk: cassandra.Cassandra,
+    push_port: int,
+) -> Stores:
+    lease = Lease(memory, f"{settings.edge.advertise}:{push_port}", settings.edge.lease)
+    return Stores(
+        registry=await Registry.open(disk, memory, topology),
+        inbox=await InboxReader.open(disk),
+        heads=Heads(memory, len(topology.lane_names())),
+        presence=Presence(memory),
+        lease=await stack.enter_async_context(lease),
+    )
+
+
+def _publisher(stack: AsyncExitStack, settings: Settings) -> Any:
+    publisher = Publisher(settings.kafka.servers, **{"linger.ms": 5, **settings.kafka.security})
+
+    async def close() -> None:
+        try:
+            await asyncio.to_thread(publisher.close)
+        except PublishFailed as error:
+            log.warning("outcomes were not delivered: %s", error)
+
+    stack.push_async_callback(close)
+    return publisher.submit
+
+
+async def _http(stack: AsyncExitStack, app: web.Application) -> Any:
+    """What makes the protocol of an HTTP connection."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner.server
+
+
+async def _open_ports(
+    stack: AsyncExitStack, gateway: Gateway, port: PushPort, device_socket: socket.socket, push_socket: socket.socket
+) -> None:
+    loop = asyncio.get_running_loop()
+    internal = await _http(stack, port.application())
+    pushes = await loop.create_server(lambda: PushProtocol(port, internal), sock=push_socket)
+    stack.callback(pushes.close)
+    # asyncio accepts `backlog` connections a turn; the kernel's queue is another number
+    devices = await loop.create_server(gateway.accept, sock=device_socket, backlog=ACCEPTS)
+    device_socket.listen(_KERNEL_QUEUE)
+
+    async def drain() -> None:
+        devices.close()
+        await gateway.drain()
+
+    stack.push_async_callback(drain)
+
+
+async def _start(stack: AsyncExitStack, *work: Coroutine[Any, Any, None]) -> tuple[asyncio.Task[None], ...]:
+    tasks = tuple(asyncio.create_task(each) for each in work)
+
+    async def stop() -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    stack.push_async_callback(stop)
+    return tasks
+
+
+async def _clock(gateway: Gateway, verifier: Verifier, health: Health) -> None:
+    """The seconds of the gateway."""
+    while True:
+        await asyncio.sleep(1)
+        gateway.advance()
+        health.turned()
+        if gateway.tick % _RELOAD_TICKS == 0:
+            try:
+                verifier.reload()
+            except BadKeys:
+                log.exception("the keys stay as they were")

@@ -1,0 +1,240 @@
+"""What happened to one event, put together from the records of the topics that it passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from edge.fates import Fate, Mark, fold
+from streams.cloudevents import decode
+from streams.deadletters import read_dead_letter
+from streams.envelope import Envelope, Push, notification_id, position
+from streams.event import BadEvent, Event
+from streams.outcomes import EVENT_LEVEL, Outcome, decode_outcomes
+from streams.topology import Topology, policies
+
+#: Copies that a replay makes come within so long, ms; a topic is read no further once the event has passed.
+GRACE_MS: Final = 60_000
+
+
+class Record(Protocol):
+    """One record of a topic; `timestamp` is its append time, ms."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> list[tuple[str, bytes]]: ...
+
+
+class Subject(NamedTuple):
+    """The record of `ingest` that is traced. `event` is None where it is none; `lane` and `expires` are then -1."""
+
+    partition: int
+    offset: int
+    seq: int
+    appended: int
+    account: str
+    event: Event | None
+    lane: int
+    expires: int
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened. `ms` after the append in `ingest`; `where` is a topic, partition:offset."""
+
+    ms: int
+    stage: str
+    what: str
+    where: str = ""
+    devices: tuple[str, ...] = ()
+    detail: str = ""
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of an event. Times are ms since 1970."""
+
+    partition: int
+    offset: int
+    seq: int
+    appended: int
+    account: str
+    notification: str
+    lane: str
+    expires: int
+    event: Event | None
+    steps: list[Step]
+    devices: list[Fate]
+    copies: int
+    verdict: str
+
+
+def subject(topology: Topology, partition: int, record: Record) -> Subject:
+    """What a record of `ingest` says of itself."""
+    seq = position(topology.epoch, record.offset)
+    try:
+        event = decode(record.key, record.value, record.headers)
+    except BadEvent:
+        account = (record.key or b"").decode(errors="replace")
+        return Subject(partition, record.offset, seq, record.timestamp, account, None, -1, -1)
+    policy = policies(topology).get(event.type)
+    lane, expires = (policy.lane, record.timestamp + policy.ttl) if policy else (-1, -1)
+    return Subject(partition, record.offset, seq, record.timestamp, event.account, event, lane, expires)
+
+
+class Passage:
+    """Finds the records made of the event in a topic between stages; `take` is true once it can hold no more."""
+
+    def __init__(self, subject: Subject, stage: str, topic: str, read: Callable[[bytes], Envelope | Push]) -> None:
+        self._subject = subject
+        self._stage = stage
+        self._topic = topic
+        self._read = read
+        self._passed: int | None = None
+        self.found: Envelope | Push | None = None
+        self.steps: list[Step] = []
+        self.copies = 0
+
+    def take(self, record: Record) -> bool:
+        """Look at the next record of the partition. Positions rise, but for copies."""
+        made = self._read(record.value or b"")
+        if made.seq == self._subject.seq:
+            if self.found is None:
+                self._found(made, record)
+            else:
+                self.copies += 1
+        if self._passed is None and made.seq >= self._subject.seq:
+            self._passed = record.timestamp
+        return self._passed is not None and record.timestamp > self._passed + GRACE_MS
+
+    def _found(self, made: Envelope | Push, record: Record) -> None:
+        self.found = made
+        devices = tuple(target[0] for target in made.targets) if isinstance(made, Push) else ()
+        where = f"{self._topic} {self._subject.partition}:{record.offset}"
+        ms = record.timestamp - self._subject.appended
+        self.steps.append(Step(ms=ms, stage=self._stage, what="forwarded", where=where, devices=devices))
+
+
+class Letters:
+    """Finds the event's dead letters."""
+
+    def __init__(self, subject: Subject, ingest: str) -> None:
+        self._subject = subject
+        self._origin = (ingest, subject.partition, subject.offset)
+        self.steps: list[Step] = []
+        self.copies = 0
+
+    def take(self, record: Record) -> bool:
+        """Look at the next dead letter; there are few, so all are read."""
+        try:
+            origin = read_dead_letter(record.headers)
+        except (KeyError, ValueError):  # somebody else's record
+            return False
+        if origin[:3] == self._origin:
+            self.copies += bool(self.steps)
+            ms = record.timestamp - self._subject.appended
+            where = f"dead-letters {self._subject.partition}:{record.offset}"
+            if not self.steps:
+                self.steps.append(Step(ms=ms, stage="route", what="kept", where=where, detail=origin.reason))
+        return False
+
+
+class Reports:
+    """Collects the outcomes of the event, and the ranges of the account's devices that cover it."""
+
+    def __init__(self, subject: Subject, lane: int, expires: int) -> None:
+        self._subject = subject
+        self._lane = lane
+        self._expires = expires
+        self._settled: int | None = None
+        self.marks: list[Mark] = []
+        self.event_level: list[Outcome] = []
+        self.steps: list[Step] = []
+        self.copies = 0
+        self._known: set[tuple[str, Outcome]] = set()
+
+    def take(self, record: Record) -> bool:
+        """Look at the next batch of outcomes; true once all is known and no copy is to be expected."""
+        batch = decode_outcomes(record.value or b"")
+        for outcome in batch.outcomes:
+            if outcome.since >= 0 or outcome.lane >= 0:
+                self._range(outcome, record.timestamp, batch.stage)
+            elif outcome.seq == self._subject.seq:
+                self._outcome(outcome, record.timestamp, batch.stage)
+        if self._settled is None and self._is_settled():
+            self._settled = record.timestamp
+        return self._settled is not None and record.timestamp > self._settled + GRACE_MS
+
+    def _range(self, outcome: Outcome, at: int, stage: str) -> None:
+        covers = outcome.since < self._subject.seq <= outcome.seq
+        if covers and outcome.lane == self._lane and outcome.account == self._subject.account:
+            self.marks += [Mark(device, outcome.kind, at, stage) for device in outcome.devices]
+
+    def _outcome(self, outcome: Outcome, at: int, stage: str) -> None:
+        if (stage, outcome) in self._known:
+            self.copies += 1
+            return
+        self._known.add((stage, outcome))
+        if outcome.kind in EVENT_LEVEL:
+            self.event_level.append(outcome)
+        self.marks += [Mark(device, outcome.kind, at, stage, outcome.detail) for device in outcome.devices]
+        ms = at - self._subject.appended
+        step = Step(ms=ms, stage=stage, what=outcome.kind, devices=outcome.devices, detail=outcome.detail)
+        self.steps.append(step)
+
+    def fates(self, targets: tuple[str, ...], now: int) -> list[Fate]:
+        """What became of each targeted device; `targets` are those that the pushes name."""
+        return fold(self.marks, targets, self._subject.appended, self._expires, now)
+
+    def _is_settled(self) -> bool:
+        fates = self.fates((), 0)
+        return all(fate.terminal for fate in fates) if fates else bool(self.event_level)
+
+
+def assemble(
+    topology: Topology, subject: Subject, passages: list[Passage], letters: Letters, reports: Reports, now: int
+) -> Trace:
+    """One trace of all that was found; `now` (ms) decides what has expired."""
+    found = [passage.found for passage in passages if passage.found is not None]
+    envelope = next((made for made in found if isinstance(made, Envelope)), None)
+    targets = tuple(target[0] for made in found if isinstance(made, Push) for target in made.targets)
+    lane, expires = (envelope.lane, envelope.expires) if envelope else (subject.lane, subject.expires)
+    sources: list[Passage | Letters | Reports] = [*passages, letters, reports]
+    steps = sorted((step for source in sources for step in source.steps), key=lambda step: step.ms)
+    devices = reports.fates(targets, now)
+    topic_id = envelope.topic_id if envelope else b""
+    return Trace(
+        partition=subject.partition,
+        offset=subject.offset,
+        seq=subject.seq,
+        appended=subject.appended,
+        account=subject.account,
+        notification=notification_id(subject.seq, subject.partition, topic_id).hex() if topic_id else "",
+        lane=topology.lane_names()[lane] if lane >= 0 else "",
+        expires=expires,
+        event=subject.event,
+        steps=steps,
+        devices=devices,
+        copies=sum(source.copies for source in sources),
+        verdict=_verdict(devices, reports.event_level, steps),
+    )
+
+
+def _verdict(devices: list[Fate], event_level: list[Outcome], steps: list[Step]) -> str:
+    """Devices outrank the event: a replay may find stale or superseded what has been delivered."""
+    if devices and (not event_level or any(fate.terminal for fate in devices)):
+        delivered = sum(fate.delivered for fate in devices)
+        return f"delivered to {delivered} of {len(devices)} devices"
+    if event_level:
+        outcome = event_level[0]
+        return f"{outcome.kind} ({outcome.detail})" if outcome.detail else outcome.kind
+    if not steps:
+        return "in ingest; no stage has said anything of it"
+    return f"on its way; last seen {steps[-1].where or steps[-1].what}"
