@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -31,6 +32,7 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "queue.buffering.max.kbytes": 262_144,
     "log_level": 3,
 }
+_SLICE: Final = 0.5  # seconds after which a flush looks whether something has failed
 _RETRY_AFTER: Final = 0.005  # seconds until a full queue is tried again
 
 
@@ -97,9 +99,7 @@ class Outlet:
         self._flushes += 1
         self._open.clear()
         try:
-            left = await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._producer.flush, self._flush_timeout
-            )
+            left = await asyncio.get_running_loop().run_in_executor(self._pool, self._flush)
         except confluent_kafka.KafkaException as error:
             raise DeliveryFailed(str(error)) from error
         finally:
@@ -110,6 +110,14 @@ class Outlet:
             raise DeliveryFailed(str(self._failure.cause)) from self._failure.cause
         if left:
             raise DeliveryFailed(f"{left} records not on the broker after {self._flush_timeout:g} s")
+
+    def _flush(self) -> int:
+        """Records that are not on the broker when all are, or the time is over, or something has failed."""
+        deadline = time.monotonic() + self._flush_timeout
+        while True:
+            left: int = self._producer.flush(min(_SLICE, self._flush_timeout))
+            if not left or self._failure.cause is not None or time.monotonic() > deadline:
+                return left
 
     def start(self) -> None:
         """Serve delivery reports from a thread of its own."""
@@ -122,8 +130,11 @@ class Outlet:
         self._pool.shutdown(wait=False)
 
     def _poll(self) -> None:
-        while self._polling.is_set():
-            self._producer.poll(0.1)
+        try:
+            while self._polling.is_set():
+                self._producer.poll(0.1)
+        except Exception as error:  # KafkaException once librdkafka is in its fatal state
+            self._failure.fail(DeliveryFailed(str(error)))
 
     def _on_error(self, error: Any) -> None:
         if error.fatal():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -58,7 +58,7 @@ def read_partition(
 
 def follow(
     servers: str, topic: str, starts: Mapping[int, int], patience: float, security: Mapping[str, str] | None = None
-) -> Iterator[tuple[int, RawRecord] | None]:
+) -> Generator[tuple[int, RawRecord] | None, None, None]:
     """Partition and record, for ever, from the offset of each partition in `starts`.
 
     None each time that nothing comes for `patience` seconds. Raises ReadFailed.

@@ -1,0 +1,88 @@
+"""What stops a worker, and that nothing is lost by it."""
+
+from __future__ import annotations
+
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
+
+from streams.transport import EXIT_FAILED
+from tests.integration.transport.pipeline import PARTITIONS, Pipeline, until
+
+
+def _settle(pipeline: Pipeline) -> None:
+    """Two good workers work everything off; then all is there, in order."""
+    router, lane = pipeline.start("router"), pipeline.start("lane")
+    pipeline.drain()
+    assert (router.stop(), lane.stop()) == (0, 0)
+    pipeline.check()
+
+
+def test_a_handler_that_raises_ends_the_process_without_a_commit(pipeline: Pipeline) -> None:
+    """Exit 70, nothing at or behind the bad event is committed or passed on, and nothing is missing after a restart."""
+    pipeline.create()
+    pipeline.fill(8000, duplicates=0.0)
+    router = pipeline.start("router")
+    until(lambda: pipeline.lag("router") == 0, "the router is done")
+    router.stop()
+    lane = pipeline.start("lane", fail_at=700, poll=100)
+    assert lane.process.wait(40) == EXIT_FAILED
+    for (topic, partition), mark in pipeline.committed("lane").items():
+        if topic.endswith("events.a"):
+            record = pipeline.read("events.a")[partition]
+            assert mark.offset < len(record), "the whole partition was committed"
+    passed = pipeline.read("notifications.a")
+    assert sum(len(records) for records in passed.values()) < 8000 / 2
+    _settle(pipeline)
+
+
+def test_the_watermark_in_a_commit_belongs_to_the_committed_offset(pipeline: Pipeline) -> None:
+    """For each committed offset the metadata is the highest seq among the records below it."""
+    pipeline.create()
+    pipeline.fill(6000)
+    router, lane = pipeline.start("router"), pipeline.start("lane", poll=300, notify_pause=0.05)
+    until(lambda: lane.count("notify") > 600, "some work is done")
+    assert (router.stop(), lane.stop()) == (0, 0)
+    logs = {name: pipeline.read(name) for name in ("events.a", "notifications.a")}
+    marks = pipeline.committed("lane")
+    assert marks
+    for (topic, partition), mark in marks.items():
+        below = logs[topic.removeprefix(pipeline.prefix)][partition][: mark.offset]
+        seqs = [int.from_bytes((record.value or b"")[:8], "big") for record in below]
+        assert mark.taken == max(seqs, default=-1)
+
+
+def test_a_record_that_the_broker_refuses_stops_without_a_commit_behind_it(pipeline: Pipeline) -> None:
+    """Too large for the topic though not for the client: exit 70; after the topic is repaired nothing is missing."""
+    pipeline.create(notifications_a={"max.message.bytes": "20000"})
+    pipeline.fill(400)
+    pipeline.fill(PARTITIONS * 4, seed=2, size=30_000, duplicates=0.0, dense=True)
+    pipeline.fill(4000, seed=3)
+    router, lane = pipeline.start("router"), pipeline.start("lane")
+    assert lane.process.wait(40) == EXIT_FAILED
+    assert "Broker: Message size too large" in lane.log.read_text()
+    committed = {source: mark for source, mark in pipeline.committed("lane").items() if "events.a" in source[0]}
+    for (_, partition), mark in committed.items():
+        below = pipeline.read("events.a")[partition][: mark.offset]
+        passed = pipeline.read("notifications.a")[partition]
+        assert {record.value for record in below} <= {record.value for record in passed}
+    assert router.stop() == 0
+    entry = ConfigEntry("max.message.bytes", "1048588", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource("TOPIC", f"{pipeline.prefix}notifications.a", incremental_configs=[entry])
+    for changed in pipeline.admin.incremental_alter_configs([resource]).values():
+        changed.result()
+    _settle(pipeline)
+
+
+def test_a_deleted_output_topic_stops_the_worker(pipeline: Pipeline) -> None:
+    """Exit 70, and the committed offsets stay below what could not be delivered."""
+    pipeline.create()
+    pipeline.fill(2000)
+    router = pipeline.start("router")
+    lane = pipeline.start("lane", producer={"topic.metadata.propagation.max.ms": 2000})
+    pipeline.drain()
+    before = {source: mark for source, mark in pipeline.committed("lane").items() if "events.a" in source[0]}
+    pipeline.delete("notifications.a")
+    pipeline.fill(2000, seed=2)
+    assert lane.process.wait(60) == EXIT_FAILED
+    after = {source: mark for source, mark in pipeline.committed("lane").items() if "events.a" in source[0]}
+    assert after == before
+    assert router.stop() == 0
