@@ -42,7 +42,10 @@ class Metrics(Collector):
         self.registry.register(self)
 
     def stage(self, stage: str, lane: str) -> StageMetrics:
-        """The counts of a stage, exported from now on."""
+        """The counts of a stage, exported from now on; the same for all of its agents in a lane."""
+        for made in self.stages:
+            if (made.stage, made.lane) == (stage, lane):
+                return made
         made = StageMetrics(stage, lane)
         self.stages.append(made)
         return made

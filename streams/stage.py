@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -82,12 +83,14 @@ class Resources:
         self._settings = settings
         self._stack = stack
         self._opened: dict[Callable[..., Any], Any] = {}
+        self._opening = asyncio.Lock()
 
     async def get(self, connect: Callable[[Settings], AbstractAsyncContextManager[T]]) -> T:
         """What `connect` opens; the same object for every stage that asks."""
-        if connect not in self._opened:
-            self._opened[connect] = await self._stack.enter_async_context(connect(self._settings))
-        opened: T = self._opened[connect]
+        async with self._opening:  # stages may ask at the same time
+            if connect not in self._opened:
+                self._opened[connect] = await self._stack.enter_async_context(connect(self._settings))
+            opened: T = self._opened[connect]
         return opened
 
 

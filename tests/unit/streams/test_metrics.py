@@ -1,0 +1,81 @@
+"""Metrics: what is counted is what a scrape shows."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from streams.metrics import PREFIX, Metrics
+from streams.outcomes import Outcome
+
+
+def scrape(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Value of each series, by name and labels; fails for a series that is there twice."""
+    samples = [
+        sample
+        for family in text_string_to_metric_families(generate_latest(metrics.registry).decode())
+        for sample in family.samples
+    ]
+    series = {(s.name, tuple(sorted(s.labels.items()))): s.value for s in samples}
+    assert len(series) == len(samples)
+    return series
+
+
+def test_nothing_counted_is_still_readable() -> None:
+    """A process without stages has no series, and no error."""
+    assert scrape(Metrics()) == {}
+
+
+def test_the_counts_of_a_stage_are_exported() -> None:
+    """Records, copies, batches and outcomes, labelled with stage and lane."""
+    metrics = Metrics()
+    stage = metrics.stage("store", "high")
+    stage.records, stage.copies, stage.batches = 5, 2, 1
+    stage.count([Outcome("stored", "a", 1, ("d", "e")), Outcome("stored", "a", 2, ("d",)), Outcome("stale", "a", 3)])
+    labels = (("lane", "high"), ("stage", "store"))
+    assert scrape(metrics) == {
+        (f"{PREFIX}records_total", labels): 5,
+        (f"{PREFIX}copies_total", labels): 2,
+        (f"{PREFIX}batches_total", labels): 1,
+        (f"{PREFIX}outcomes_total", (labels[0], ("outcome", "stored"), labels[1])): 3,
+        (f"{PREFIX}outcomes_total", (labels[0], ("outcome", "stale"), labels[1])): 1,
+    }
+
+
+def test_a_stage_that_is_asked_for_twice_is_one() -> None:
+    """Agents of one stage and lane count together: no series may be there twice."""
+    metrics = Metrics()
+    metrics.stage("push", "high").records += 1
+    metrics.stage("push", "high").records += 1
+    metrics.stage("push", "low").records += 1
+    by_lane = {
+        labels[0][1]: value for (name, labels), value in scrape(metrics).items() if name.endswith("records_total")
+    }
+    assert by_lane == {"high": 2, "low": 1}
+
+
+def test_numbers_are_read_when_somebody_asks() -> None:
+    """Gauges and counters show the number of the moment of the scrape."""
+    metrics = Metrics()
+    now = [1.5]
+    metrics.gauge("lag_records", "How far behind.", lambda: now[0])
+    metrics.counter("gaps", "Holes.", lambda: now[0] * 2)
+    assert scrape(metrics) == {(f"{PREFIX}lag_records", ()): 1.5, (f"{PREFIX}gaps_total", ()): 3}
+    now[0] = 4
+    assert scrape(metrics) == {(f"{PREFIX}lag_records", ()): 4, (f"{PREFIX}gaps_total", ()): 8}
+
+
+def test_processes_do_not_share_a_registry() -> None:
+    """Two collectors in one process, as tests have them, stay apart."""
+    one, other = Metrics(), Metrics()
+    one.gauge("x", "A number.", lambda: 1)
+    assert scrape(other) == {}
+
+
+def test_a_number_that_cannot_be_read_is_an_error_of_the_scrape() -> None:
+    """It is not hidden as zero."""
+    metrics = Metrics()
+    metrics.gauge("x", "A number.", lambda: float("x"))
+    with pytest.raises(ValueError, match="could not convert"):
+        scrape(metrics)
