@@ -126,7 +126,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     tree: dict[str, Any] = {}
     for variable in sorted(environ):  # a group before the settings in it
-        if variable.startswith(PREFIX):
+        if variable.startswith(PREFIX) and not variable.startswith(LOCAL):
             _place(tree, *_name_and_text(variable, environ), variable)
     try:
         return msgspec.convert(tree, Settings, strict=False)
