@@ -32,7 +32,8 @@ def identity(pid: int) -> str | None:
     with suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)  # a dead child of ours would stay on as a zombie
     if not Path("/proc/self/stat").exists():
-        return identity_from_ps(pid)
+        command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+        return identity_from_ps(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -48,10 +49,9 @@ def identity_from_stat(text: str, boot: str) -> str | None:
     return None if state in "ZX" and threads <= 1 else f"{boot}:{started}"
 
 
-def identity_from_ps(pid: int) -> str | None:
-    """The identity by ps, for systems without /proc; None if there is no such live process."""
-    listed = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, started = listed.stdout.strip().partition(" ")
+def identity_from_ps(text: str) -> str | None:
+    """The identity in what `ps -o stat=,lstart=` prints; None for a zombie, or where it prints nothing."""
+    state, _, started = text.strip().partition(" ")
     return None if not state or state.startswith("Z") else started.strip()
 
 

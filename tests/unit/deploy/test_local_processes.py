@@ -2,8 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -85,13 +83,11 @@ def test_output_goes_to_the_log_and_the_session_is_its_own(tmp_path: Path) -> No
         processes.end(process, grace=0)
 
 
-def test_the_identity_from_ps_names_a_live_process_only() -> None:
-    """Where there is no /proc, ps tells the start time."""
-    with subprocess.Popen(["sleep", "60"]) as child:
-        assert processes.identity_from_ps(child.pid)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        assert processes.identity_from_ps(child.pid) is None
+def test_the_identity_from_ps_is_the_start_time() -> None:
+    """Where there is no /proc, ps tells it, and whether the process is a zombie."""
+    assert processes.identity_from_ps("Ss   Wed Nov 25 01:00:00 2026\n") == "Wed Nov 25 01:00:00 2026"
+    assert processes.identity_from_ps("Z+   Wed Nov 25 01:00:00 2026\n") is None
+    assert processes.identity_from_ps("") is None
 
 
 def test_the_pid_file_is_plain_json(tmp_path: Path) -> None:
