@@ -35,8 +35,8 @@ def boot(config: Config, name: str, cancelled: threading.Event, report: Callable
     _write_files(server)
     _set_up(server, log)
     process = processes.spawn(server.command, log, server.port)
-    processes.write(pid_file(config.home, name), process)
     try:
+        processes.write(pid_file(config.home, name), process)
         while not (server.answers(server.port) and process.alive()):
             if not process.alive():
                 raise LocalError(f"{name} ended while it booted: {last_words(log)} (log: {log})")
