@@ -1,0 +1,108 @@
+"""The measures of the code that no linter takes: length, silenced checks, docstrings."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from tests.unit.fakes import ROOT
+
+PRODUCT = ("streams", "agents", "sinks", "edge")
+OURS = (*PRODUCT, "tests", "bench", "deploy", "examples")
+MAX_MODULE = 300
+MAX_FUNCTION = 40
+SILENCED = re.compile(r"type:\s*ignore|noqa|pragma", re.IGNORECASE)
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@cache
+def sources(*folders: str) -> dict[str, str]:
+    """Text of each Python file of these folders, by its path from the root."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+@cache
+def tree(path: str) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(Path(ROOT / path).read_bytes(), path)
+
+
+def functions(path: str) -> Iterator[Function]:
+    """Every function and method of a file, nested ones too."""
+    return (node for node in ast.walk(tree(path)) if isinstance(node, Function))
+
+
+def body_lines(function: Function) -> int:
+    """Lines from the first statement behind the docstring to the last."""
+    body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def comments(text: str) -> Iterator[tuple[int, str]]:
+    """Line and text of each comment."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def test_the_code_is_found() -> None:
+    """The checks below look at something."""
+    assert len(sources(*PRODUCT)) > 20
+    assert len(sources("tests")) > 10
+
+
+def test_no_module_is_longer_than_300_lines() -> None:
+    """One concept a module."""
+    lengths = {path: text.count("\n") for path, text in sources(*PRODUCT).items()}
+    assert {path: length for path, length in lengths.items() if length > MAX_MODULE} == {}
+
+
+def test_no_function_is_longer_than_40_lines() -> None:
+    """A function fits the eye; its docstring does not count."""
+    lengths = {f"{path}:{f.lineno} {f.name}": body_lines(f) for path in sources(*PRODUCT) for f in functions(path)}
+    assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION} == {}
+
+
+def test_every_module_says_in_one_sentence_what_it_is() -> None:
+    """An empty package marker says nothing."""
+    said = {path: ast.get_docstring(tree(path)) for path, text in sources(*PRODUCT).items() if text.strip()}
+    assert [path for path, docstring in said.items() if not (docstring or "").endswith(".")] == []
+
+
+def test_no_check_is_silenced() -> None:
+    """Types, linter and coverage hold everywhere: no comment turns one off."""
+    found = [
+        f"{path}:{line} {comment}"
+        for path, text in sources(*OURS).items()
+        if SILENCED.search(text)
+        for line, comment in comments(text)
+        if SILENCED.search(comment)
+    ]
+    assert found == []
+
+
+def test_every_test_says_in_a_sentence_what_must_be_true() -> None:
+    """A failing test explains itself."""
+    silent = [
+        f"{path}:{function.lineno} {function.name}"
+        for path in sources("tests")
+        for function in functions(path)
+        if function.name.startswith("test_") and not (ast.get_docstring(function) or "").strip().endswith((".", "?"))
+    ]
+    assert silent == []
+
+
+def test_the_measures_measure() -> None:
+    """A docstring is not counted, a silenced line is seen, and a word in a string is not."""
+    source = 'def f():\n    """Says\n    much."""\n    a = 1\n\n    return a\n'
+    [function] = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    assert body_lines(function) == 3
+    assert [line for line, comment in comments('x = "noqa"\ny = 1  # NOQA: E501\n') if SILENCED.search(comment)] == [2]
