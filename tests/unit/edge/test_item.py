@@ -1,0 +1,87 @@
+"""Items: JSON that every reader takes, whatever the payload."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge import item
+from edge.item import timestamp
+from sinks.rows import Notification
+from streams.targets import EVERY
+
+
+def row(content_type: str = "application/json", payload: bytes = b'{"a": 1}', **changes: Any) -> Notification:
+    """A row of the inbox."""
+    fields: dict[str, Any] = {
+        "seq": 9,
+        "lane": 1,
+        "id": bytes(range(16)),
+        "type": "member.plan.changed",
+        "time": 1_700_000_000_123,
+        "expires": 1_700_000_060_000,
+        "appended": 0,
+        "source": "/plans",
+        "events": ("e-1",),
+        "target": EVERY,
+    }
+    return Notification(content_type=content_type, payload=payload, **(fields | changes))
+
+
+def read(notification: Notification) -> dict[str, Any]:
+    """The item as a device parses it."""
+    found: dict[str, Any] = json.loads(item.encode_item(notification, "high", b"cursor"))
+    return found
+
+
+def test_an_item_has_the_documented_fields() -> None:
+    """In the documented form."""
+    assert read(row()) == {
+        "id": "000102030405060708090a0b0c0d0e0f",
+        "type": "member.plan.changed",
+        "time": "2023-11-14T22:13:20.123Z",
+        "expires": "2023-11-14T22:14:20.000Z",
+        "lane": "high",
+        "events": ["e-1"],
+        "datacontenttype": "application/json",
+        "data": {"a": 1},
+        "cursor": "cursor",
+    }
+
+
+@given(st.binary(min_size=1, max_size=100))
+def test_a_payload_that_is_no_json_is_base64(payload: bytes) -> None:
+    """And comes back byte by byte."""
+    found = read(row("image/png", payload))
+    assert base64.b64decode(found["data_base64"]) == payload
+    assert "data" not in found
+
+
+def test_no_payload_is_null() -> None:
+    """Whatever its type was."""
+    assert read(row("", b""))["data"] is None
+    assert read(row("image/png", b""))["data"] is None
+
+
+@given(st.text(max_size=40), st.lists(st.text(max_size=20), max_size=4))
+def test_texts_of_producers_are_escaped(text: str, events: list[str]) -> None:
+    """Quotes, control characters and all of Unicode."""
+    found = read(row(type=text, events=tuple(events), content_type=text + "+json"))
+    assert (found["type"], found["events"], found["datacontenttype"]) == (text, events, text + "+json")
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (1 << 62, "9999-12-31T00:00:00.000Z"),
+        (-(1 << 62), "0001-01-01T00:00:00.000Z"),
+    ],
+)
+def test_any_number_of_ms_is_a_time(ms: int, text: str) -> None:
+    """Out of range is the nearest that can be written."""
+    assert timestamp(ms) == text

@@ -1,0 +1,36 @@
+"""Timers: every member comes round, every deadline fires once."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.timers import Deadlines, Ring
+
+
+@given(st.integers(1, 10), st.integers(0, 20))
+def test_a_member_of_a_ring_comes_once_in_a_period(period: int, start: int) -> None:
+    """The first time after a whole period."""
+    ring: Ring[str] = Ring(period)
+    for _ in range(start):
+        assert ring.advance() == []
+    slot = ring.add("a")
+    turns = [tick for tick in range(1, 3 * period + 1) if ring.advance() == ["a"]]
+    assert turns == [period, 2 * period, 3 * period]
+    ring.discard(slot, "a")
+    assert all(ring.advance() == [] for _ in range(period))
+
+
+def test_deadlines_fire_in_order_and_once() -> None:
+    """Members that made it, or were entered twice, do not move them."""
+    deadlines: Deadlines[str] = Deadlines(2)
+    deadlines.add("a")
+    deadlines.add("b")
+    assert deadlines.advance() == []
+    deadlines.add("a")
+    deadlines.add("c")
+    deadlines.discard("b")
+    deadlines.discard("nobody")
+    assert deadlines.members() == ["a", "c"]
+    assert deadlines.advance() == ["a"]
+    assert len(deadlines) == 1
+    assert deadlines.advance() == ["c"]
+    assert deadlines.advance() == []
