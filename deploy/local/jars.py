@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from time import monotonic
 from deploy.local.config import LocalError
 from deploy.local.disk import require_room
 
+GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 FETCHED = ("kafka", "cassandra")
 
 
@@ -43,7 +45,7 @@ def fetch(cache: Path, name: str, report: Callable[[str], None]) -> None:
 
 
 def _maven(name: str, target: Path, log: Path) -> None:
-    command = ["mvn", "-q", "-B", "-C", "-Dstyle.color=never", "-f", str(_pom(name)), "dependency:copy-dependencies"]
+    command = ["mvn", "-q", "-B", "-C", "-Dstyle.color=never", "-f", str(_pom(name)), GOAL]
     command += ["-DincludeScope=runtime", f"-DoutputDirectory={target}"]
     with log.open("w") as output:
         failed = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False).returncode
@@ -53,7 +55,8 @@ def _maven(name: str, target: Path, log: Path) -> None:
 
 def first_error(text: str) -> str:
     """The first line of Maven's output that says what went wrong, cut to a line's length."""
-    errors = [line.removeprefix("[ERROR]").strip() for line in text.splitlines() if line.startswith("[ERROR]")]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    errors = [line.removeprefix("[ERROR]").strip() for line in plain if line.startswith("[ERROR]")]
     return next((line[:300] for line in errors if line), "it gave no reason")
 
 
