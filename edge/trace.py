@@ -238,3 +238,12 @@ def _verdict(devices: list[Fate], event_level: list[Outcome], steps: list[Step])
     if not steps:
         return "in ingest; no stage has said anything of it"
     return f"on its way; last seen {steps[-1].where or steps[-1].what}"
+
+
+def carries(record: Record, account: str, id_: str, source: str | None) -> bool:
+    """Whether a record of `ingest` has this id, as well as can be told of one that is no event."""
+    try:
+        event = decode(record.key, record.value, record.headers)
+    except BadEvent:
+        return record.key == account.encode() and ("ce_id", id_.encode()) in record.headers
+    return event.account == account and event.id == id_ and source in (None, event.source)

@@ -1,0 +1,33 @@
+"""The group `lockstep`; heavy imports stay inside its commands, so that help is quick."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from edge.cli.check import check
+from edge.cli.common import Group, read_environment
+from edge.cli.listen import listen
+from edge.cli.pull import pull
+from edge.cli.run import run
+from edge.cli.schema import schema
+from edge.cli.send import send
+from edge.cli.serve import edge
+from edge.cli.token import token
+from edge.cli.topics import topics
+from edge.cli.trace import trace
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Rapid event notification: keeps all the devices of a member in step.
+
+    Settings come from the environment: LOCKSTEP_KAFKA__SERVERS, LOCKSTEP_TOPOLOGY and so on.
+    """
+    ctx.obj = read_environment(os.environ)
+
+
+for command in (run, edge, check, topics, schema, send, listen, pull, token, trace):
+    main.add_command(command)

@@ -1,0 +1,22 @@
+"""`lockstep run WORKER`: one worker of topics.yaml, until it is told to stop."""
+
+from __future__ import annotations
+
+import click
+
+from edge.cli.common import end, pass_settings, topology_of
+from streams.settings import Settings
+
+
+@click.command()
+@click.argument("worker")
+@pass_settings
+def run(settings: Settings, worker: str) -> None:
+    """Run WORKER of topics.yaml until it is told to stop."""
+    from streams.conform import unknown
+    from streams.worker import main
+
+    topology = topology_of(settings, handlers=True)
+    if worker not in topology.workers:
+        raise click.ClickException(unknown("worker", worker, topology.workers))
+    end(main(worker, settings, topology))
