@@ -23,7 +23,9 @@ _PUT: Final = (
     "INSERT INTO devices (account, id, type, app_version, platform, push_token, capabilities, registered) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_LIST: Final = "SELECT id, type, app_version, platform, push_token, capabilities, registered FROM devices WHERE account = ?"
+_LIST: Final = (
+    "SELECT id, type, app_version, platform, push_token, capabilities, registered FROM devices WHERE account = ?"
+)
 _GET: Final = _LIST + " AND id = ?"
 _DELETE: Final = "DELETE FROM devices WHERE account = ? AND id = ?"
 #: A flat reply of HGETALL: fields and values in turn.
