@@ -153,12 +153,9 @@ def status(home: Path) -> dict[str, Process | None]:
 
 
 @contextmanager
-def local_servers(
-    home: Path | None = None, config: Config | None = None, names: Iterable[str] = NAMES
-) -> Iterator[Running]:
+def local_servers(names: Iterable[str] = NAMES, config: Config | None = None) -> Iterator[Running]:
     """An instance of one's own, by default on free ports in a temporary directory; gone, data and all, at the end."""
-    directory = home or Path(tempfile.mkdtemp(prefix="lockstep-"))
-    chosen = config or on_free_ports(directory)
+    chosen = config or on_free_ports(Path(tempfile.mkdtemp(prefix="lockstep-")))
     try:
         yield start(chosen, names)
     finally:

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local import processes, redis
 from deploy.local.config import NAMES, Config, on_free_ports
-from deploy.local.servers import Running, start, status, stop
+from deploy.local.servers import Running, local_servers, start, status, stop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -117,3 +117,12 @@ def test_faults(servers: Running) -> None:
     servers.kill("redis")
     servers.revive()
     assert redis.answers(port)
+
+
+def test_an_instance_of_ones_own_leaves_nothing() -> None:
+    """It ends with the block that it was made for, and its directory with it."""
+    with local_servers(["redis"]) as running:
+        assert redis.answers(running.endpoints.redis[1])
+        assert running.config.home.is_dir()
+    assert not redis.answers(running.endpoints.redis[1])
+    assert not running.config.home.exists()

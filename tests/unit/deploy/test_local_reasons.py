@@ -29,7 +29,8 @@ def test_last_words_without_an_error(tmp_path: Path, text: str, expected: str) -
 
 def test_mavens_first_error_counts() -> None:
     """What follows it are hints and links."""
-    assert jars.first_error("[INFO] x\n\x1b[0m[ERROR] \n[ERROR] cannot resolve a:b\n[ERROR] Help 1\n") == "cannot resolve a:b"
+    text = "[INFO] x\n\x1b[0m[ERROR] \n[ERROR] cannot resolve a:b\n[ERROR] Help 1\n"
+    assert jars.first_error(text) == "cannot resolve a:b"
     assert jars.first_error("") == "it gave no reason"
 
 
