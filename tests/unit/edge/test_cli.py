@@ -1,0 +1,216 @@
+"""The command line without servers: help, errors of one line, files that it keeps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from edge.auth import Verifier
+from edge.cli import main
+from edge.cli.common import Group
+from edge.cli.convert import moment, seconds
+from edge.cli.device import State
+from streams.settings import SettingsError, Tokens
+
+ROOT = Path(__file__).parents[3]
+DEAD = "127.0.0.1:1"
+COMMANDS = sorted(main.commands)
+HEAVY = ("faust", "aiokafka", "confluent_kafka", "cassandra", "aiohttp", "joserfc", "ruamel", "numpy", "hiredis")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Settings that reach no server, keys in a directory of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCKSTEP_TOPOLOGY", str(ROOT / "topics.yaml"))
+    monkeypatch.setenv("LOCKSTEP_KAFKA__SERVERS", DEAD)
+
+
+def lockstep(*arguments: str, stdin: str = "") -> Result:
+    """What a command says."""
+    return CliRunner().invoke(main, arguments, input=stdin)
+
+
+def error(*arguments: str, stdin: str = "") -> str:
+    """The one line of a command that fails."""
+    result = lockstep(*arguments, stdin=stdin)
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: ")
+    return lines[0].removeprefix("Error: ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    """Help needs no server, and says what the command does."""
+    result = lockstep(command, "--help")
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Usage: main {command}")
+    assert main.commands[command].help
+
+
+def test_help_loads_no_client_library() -> None:
+    """`lockstep --help` is quick: what is heavy is loaded by the commands that need it."""
+    code = f"""
+import sys
+from edge.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    assert not [name for name in {HEAVY} if name in sys.modules], sys.modules
+    sys.exit(7)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 7, ran.stderr
+    assert all(command in ran.stdout for command in COMMANDS)
+
+
+def test_settings_are_read_once_and_a_bad_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown variable or a bad value is an error of whatever command runs."""
+    monkeypatch.setenv("LOCKSTEP_EDGE__PORT", "many")
+    assert error("check").startswith("LOCKSTEP_EDGE__PORT: ")
+
+
+def test_check_prints_every_problem_and_the_schema(tmp_path: Path) -> None:
+    """Each problem is a line of its own with file and line number."""
+    text = (ROOT / "topics.yaml").read_text()
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("lane: normal", "lane: norml", 1).replace("replication: 1", "replication: 2"))
+    result = lockstep("check", str(path))
+    assert result.exit_code == 1
+    assert f"{path}:69: use_cases.viewing-activity.lane: no lane 'norml'" in result.stderr
+    assert f"{path}:8: replication: " in result.stderr
+    assert error("check", "none.yaml") == "none.yaml: cannot read it: No such file or directory"
+    assert json.loads(lockstep("check", "--schema").stdout)["$defs"]["Topology"]["additionalProperties"] is False
+
+
+def test_token_makes_its_keys_once_and_is_good(tmp_path: Path) -> None:
+    """The first token makes the key pair, the second uses it; both verify."""
+    keys = tmp_path / ".local" / "keys"
+    first = lockstep("token", "tv-1", "--account", "a1", "--type", "tv")
+    assert "made .local/keys/private.jwk" in first.stderr
+    second = lockstep("token", "tv-1", "--account", "a1", "--type", "tv", "--lifetime", "1h")
+    assert second.stderr == ""
+    verifier = Verifier(Tokens(keys=str(keys / "public.jwks")))
+    for result in (first, second):
+        identity = verifier.verify(result.stdout.strip(), time.time())
+        assert (identity.device, identity.account, identity.type) == ("tv-1", "a1", "tv")
+
+
+def test_token_refuses_what_it_cannot_sign(tmp_path: Path) -> None:
+    """No key is made beside public keys of somebody else, and no token that an edge would refuse."""
+    lockstep("token", "tv", "--account", "a1", "--type", "tv")
+    assert error("token", "a b", "--account", "a1", "--type", "tv") == "claim 'sub' is not a device id"
+    (tmp_path / ".local" / "keys" / "private.jwk").unlink()
+    assert "tokens for .local/keys/public.jwks are issued elsewhere" in error(
+        "token", "tv", "--account", "a1", "--type", "tv"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stdin", "message"),
+    [
+        ("{", "<stdin>:1: not a JSON object: "),
+        ("\n[1]\n", "<stdin>:2: not a JSON object: "),
+        ('{"subject": ""}', "<stdin>:1: no subject: it names the account"),
+        ("\udcff", "<stdin>:1: not a JSON object: "),
+    ],
+)
+def test_send_names_the_line_that_is_no_event(stdin: str, message: str) -> None:
+    """A bad line ends the command with its number; nothing of it was sent."""
+    result = CliRunner().invoke(main, ["send", "--file", "-"], input=stdin.encode(errors="surrogateescape"))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["send"], "give --account, or --file"),
+        (["send", "--account", "a"], "give --type, or --file"),
+        (["send", "--file", "-", "--type", "t"], "--file brings its own attributes"),
+        (["send", "--account", "a", "--type", "t", "--data", "{"], "--data is not JSON"),
+        (["trace"], "give PARTITION:OFFSET, a notification id, or --id and --account"),
+        (["trace", "x:y"], "'x:y' is neither PARTITION:OFFSET nor a notification id"),
+        (["trace", "1:2", "--id", "x"], "give a place or --id and --account, not both"),
+        (["trace", "--id", "x", "--account", "a", "--time", "noon"], "'noon' is no time such as"),
+        (["listen", "tv"], "give --token, or --account for a development token"),
+        (["pull", "tv"], "give --token, or --account for a development token"),
+        (["token", "tv", "--account", "a", "--type", "tv", "--lifetime", "long"], "'long' is not a number and ms"),
+    ],
+)
+def test_wrong_use_says_what_is_missing(arguments: list[str], message: str) -> None:
+    """Wrong options are exit status 2, with the usage and the reason."""
+    result = lockstep(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_place_of_another_ingest_is_refused() -> None:
+    """A partition that does not exist and an id of another epoch are told before anything is read."""
+    assert error("trace", "8:0") == "8:0: partition 8; there are 8"
+    assert error("trace", f"{2 << 48:016x}{0:08x}{0:08x}").endswith("of epoch 2; topics.yaml has epoch 1")
+
+
+def test_servers_that_are_away_are_one_line(tmp_path: Path) -> None:
+    """Kafka or the edge not being there is an error that names the address."""
+    assert error("pull", "tv", "--token", "t", "--url", f"http://{DEAD}").startswith(
+        "Cannot connect to host 127.0.0.1:1"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_of_lockstep_are_lines_and_defects_are_traces() -> None:
+    """An error that lockstep defines, or the operating system, is for the user; any other is a defect."""
+
+    @click.group(cls=Group)
+    def group() -> None:
+        """A group."""
+
+    @group.command()
+    @click.argument("kind")
+    def fail(kind: str) -> None:
+        if kind == "file":
+            Path("nowhere").read_text()
+        raise SettingsError("what is wrong") if kind == "ours" else KeyError("defect")
+
+    assert CliRunner().invoke(group, ["fail", "ours"]).stderr == "Error: what is wrong\n"
+    assert CliRunner().invoke(group, ["fail", "file"]).stderr == "Error: nowhere: No such file or directory\n"
+    assert isinstance(CliRunner().invoke(group, ["fail", "defect"]).exception, KeyError)
+
+
+def test_state_keeps_the_cursor_of_one_device(tmp_path: Path) -> None:
+    """The file is read back by the same device only; without a file nothing is kept."""
+    path = tmp_path / "state"
+    state = State(path, "tv")
+    assert state.read() == ""
+    state.write("one")
+    state.write("two")
+    assert State(path, "tv").read() == "two"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(click.ClickException, match="the cursor of device 'tv'"):
+        State(path, "phone").read()
+    path.write_text("{}")
+    with pytest.raises(click.ClickException, match="not written by lockstep"):
+        State(path, "tv").read()
+    State(None, "tv").write("gone")
+    assert State(None, "tv").read() == ""
+
+
+def test_durations_and_times() -> None:
+    """Options take what topics.yaml takes for durations, and RFC 3339 or a time of today."""
+    assert seconds("90s") == 90.0
+    assert seconds("1d") == 86_400.0
+    assert moment("2027-01-15T08:00:00Z") == 1_800_000_000_000
+    assert moment("2027-01-15T09:00:00+01:00") == 1_800_000_000_000
+    assert moment("2027-01-15T08:00:00") == 1_800_000_000_000
+    assert moment("08:00") % 86_400_000 == 8 * 3_600_000
