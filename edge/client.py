@@ -160,9 +160,13 @@ class DeviceClient:
     @asynccontextmanager
     async def connect(self, cursor: str | None = None) -> AsyncIterator[Socket]:
         """A socket whose hello is sent, from `cursor` on, or from the newest one."""
-        async with self._http().ws_connect(
-            f"{self._base}/v1/socket", protocols=(SUBPROTOCOL,), autoping=True, max_msg_size=0
-        ) as socket:
+        # a connection of its own: one that has served a request stays with HTTP
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(
+                f"{self._base}/v1/socket", protocols=(SUBPROTOCOL,), autoping=True, max_msg_size=0
+            ) as socket,
+        ):
             made = Socket(socket, self)
             start = self.cursor if cursor is None else cursor
             await made.send({"type": "hello", "token": self._token, "cursor": start})

@@ -37,7 +37,7 @@ class System:
 
     def token(self, account: str, device: str, type_: str) -> str:
         """A device token."""
-        return self.pipeline.command("token", "--account", account, "--device", device, "--type", type_).strip()
+        return self.pipeline.command("token", device, "--account", account, "--type", type_).strip()
 
     def topic(self, name: str) -> str:
         """A topic's full name."""
