@@ -213,14 +213,16 @@ class Gateway:
     def _turn(self, connection: Connection) -> None:
         if self.tick - connection.seen > 2 * self._settings.ping_interval:
             connection.abort()
-        elif self.tick >= connection.ends:
+            return
+        if self.tick >= connection.ends:
             self._go_away(connection, 0, "lifetime")
-        elif not connection.paused:
+        if not connection.paused:
             connection.write(messages.PING)
 
     def _go_away(self, connection: Connection, reconnect_after: float, reason: str) -> None:
-        connection.write(messages.goaway(reconnect_after, reason))
-        self._leaving.add(connection)
+        if connection not in self._leaving:
+            connection.write(messages.goaway(reconnect_after, reason))
+            self._leaving.add(connection)
 
     async def drain(self) -> None:
         """Send all devices elsewhere, paced, within a bounded time."""

@@ -41,6 +41,9 @@ class Deadlines(Generic[T]):
     def __len__(self) -> int:
         return len(self._due)
 
+    def __contains__(self, member: T) -> bool:
+        return member in self._due
+
     def members(self) -> list[T]:
         """Who is waiting."""
         return list(self._due)
