@@ -21,6 +21,8 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
         async for event in stream.events():
             batch = event.value
             await turn()
+            if not batch.begin():
+                continue
             if transport.failure is None:
                 try:
                     taken = await handler(batch)

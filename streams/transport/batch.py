@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from streams.stage import Record
 from streams.transport.mark import NOTHING_TAKEN
@@ -11,30 +12,35 @@ from streams.transport.mark import NOTHING_TAKEN
 Partition = tuple[str, int]
 
 
+class Books(Protocol):
+    """What a batch asks of the ledger that handed it out."""
+
+    def watermark(self, source: Partition) -> int:
+        """Highest seq taken by finished batches of this partition."""
+
+    def begin(self, batch: Batch) -> bool:
+        """Whether the batch may still be handled."""
+
+    def finish(self, batch: Batch) -> None:
+        """The batch is handled."""
+
+
 class Batch:
     """The records of one partition from one poll, in order of offset, at least one.
 
     `end` is the offset after the last record; `taken` is set by `done`.
     """
 
-    __slots__ = ("_on_done", "_watermark", "end", "finished", "partition", "records", "taken", "topic")
+    __slots__ = ("_books", "end", "finished", "partition", "records", "taken", "topic")
 
-    def __init__(
-        self,
-        topic: str,
-        partition: int,
-        records: Sequence[Record],
-        watermark: Callable[[Partition], int],
-        on_done: Callable[[Batch], None],
-    ) -> None:
+    def __init__(self, topic: str, partition: int, records: Sequence[Record], books: Books) -> None:
         self.topic = topic
         self.partition = partition
         self.records = records
         self.end = records[-1].offset + 1
         self.taken = NOTHING_TAKEN
         self.finished = False
-        self._watermark = watermark
-        self._on_done = on_done
+        self._books = books
 
     @property
     def source(self) -> Partition:
@@ -43,9 +49,13 @@ class Batch:
 
     def watermark(self) -> int:
         """Highest seq taken from this partition before this batch; -1 where nothing was."""
-        return self._watermark((self.topic, self.partition))
+        return self._books.watermark(self.source)
+
+    def begin(self) -> bool:
+        """False where its partition has been revoked or sought since: leave it. For the agent wrapper alone."""
+        return self._books.begin(self)
 
     def done(self, taken: int) -> None:
         """The handler returned; `taken` is the highest seq taken so far. For the agent wrapper alone."""
         self.taken = taken
-        self._on_done(self)
+        self._books.finish(self)

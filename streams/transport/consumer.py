@@ -2,7 +2,7 @@
 
 Three promises: a commit covers only batches whose handler returned, and only after every output is on the broker; the
 replay watermark in its metadata belongs to exactly the committed offset; after the first failure nothing is committed.
-Faust's own acks still run, but only to tell a rebalance when the agents are idle: offsets come from `Batch.done`.
+Faust's own acks still run and mean nothing: offsets come from `Batch.done`.
 Line numbers are those of faust-streaming 0.15.3.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 #: Changelog records that may wait for the tables during recovery.
 MAX_CHANGELOG_RECORDS = 2000
+LOOK_AGAIN = 0.2  # seconds after which a wait for batches looks whether there was a failure
 POLL = 1.0  # seconds that one fetch waits for data
 
 
@@ -35,11 +37,12 @@ class BatchConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.ledger = Ledger(on_room=lambda: self._thread.wake())
+        self.ledger = Ledger(self._on_finish)
         self.epoch = 0  # changes whenever what was fetched before must not be used
         self.progress = time.monotonic()  # when a commit last succeeded
         self._sought: set[Partition] = set()  # at their commit since the flow last stopped
         self._committing = asyncio.Lock()
+        self._finished = asyncio.Event()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -69,8 +72,14 @@ class BatchConsumer(driver.Consumer):
         sought, has_room, changelogs = self._sought, self.ledger.has_room, self.changelogs()
         return {tp for tp in set(self._active_partitions) if (tp in sought and has_room(tp)) or tp.topic in changelogs}
 
+    def _on_finish(self, room: bool) -> None:
+        self._finished.set()
+        if room:
+            self._thread.wake()
+
     def stop_flow(self) -> None:
-        """Hand out nothing until the next seek."""
+        """Hand out nothing, and begin no batch, until the next seek."""
+        self.ledger.close()
         self.epoch += 1
         self._sought = set()
         super().stop_flow()
@@ -181,6 +190,7 @@ class BatchConsumer(driver.Consumer):
             self.ledger.start(tp, committed.get(tp))
         self.epoch += 1  # again: what was fetched during the seek is from before it
         self._sought = set(tps)
+        self.ledger.open()
         self._thread.wake()
 
     # -- commit
@@ -206,7 +216,7 @@ class BatchConsumer(driver.Consumer):
 
     async def _flush_and_commit(self, marks: dict[Partition, Mark]) -> bool:
         generation = self.app.consumer_generation_id
-        await self.app.producer.flush()
+        await self.transport.output.flush()
         if self.transport.failure is not None or generation != self.app.consumer_generation_id:
             return False
         committed = await self._thread.commit(marks)
@@ -221,11 +231,10 @@ class BatchConsumer(driver.Consumer):
 
     async def wait_empty(self) -> None:
         """Wait for the batches in work, then commit. After a failure there is nothing worth waiting for."""
-        while self.transport.failure is None and not self.should_stop:
-            self._clean_unacked_messages()
-            if not self._unacked_messages:
-                break
-            await self._wait_for_ack(timeout=1)
+        while self.transport.failure is None and not self.should_stop and not self.ledger.idle():
+            self._finished.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._finished.wait(), LOOK_AGAIN)
         await self.commit()
 
 

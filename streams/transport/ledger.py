@@ -23,13 +23,15 @@ class Ledger:
     #: Unfinished batches that a partition may have: one in work, one ready.
     max_batches = 2
 
-    def __init__(self, on_room: Callable[[], None] = lambda: None) -> None:
-        """`on_room` is called when a partition that was full may be read again."""
+    def __init__(self, on_finish: Callable[[bool], None] = lambda room: None) -> None:
+        """`on_finish` is called when a batch is finished, with whether its partition, then full, now has room."""
         self.taken: dict[Partition, int] = {}
         self.committed: dict[Partition, Mark] = {}
         self.position: dict[Partition, int] = {}  # next offset to hand out
         self.gaps = 0  # times that offsets were jumped over
-        self._on_room = on_room
+        self._working: set[Batch] = set()  # begun, not finished
+        self._open = True
+        self._on_finish = on_finish
         self._out: defaultdict[Partition, deque[Batch]] = defaultdict(deque)  # handed out, oldest first
         self._finished: dict[Partition, Mark] = {}  # not yet committed
 
@@ -53,7 +55,7 @@ class Ledger:
         if missing < 0:
             raise OffsetsWentBack(f"{topic}[{partition}]: got offset {first} after {first - missing - 1}")
         self.gaps += missing > 0
-        batch = Batch(topic, partition, records, self.watermark, self.finish)
+        batch = Batch(topic, partition, records, self)
         self._out[source].append(batch)
         self.position[source] = batch.end
         return batch, missing
@@ -62,19 +64,37 @@ class Ledger:
         """Highest seq taken from this partition by finished batches."""
         return self.taken.get(source, NOTHING_TAKEN)
 
+    def begin(self, batch: Batch) -> bool:
+        """Enter a batch as being in work; False for one that will be read again: after a close, from before a seek."""
+        if not self._open or batch not in self._out.get(batch.source, ()):
+            return False
+        self._working.add(batch)
+        return True
+
     def finish(self, batch: Batch) -> None:
-        """Enter a batch as finished. One from before a seek is none of ours any more: it will be read again."""
+        """Enter a batch as finished. One from before a seek counts for nothing: it will be read again."""
         batch.finished = True
-        out = self._out.get(batch.source)
-        if not out or batch not in out:
-            return
+        self._working.discard(batch)
+        out = self._out.get(batch.source, deque())
         was_full = len(out) >= self.max_batches
-        while out and out[0].finished:
-            first = out.popleft()
-            self._finished[first.source] = Mark(first.end, first.taken)
-            self.taken[first.source] = first.taken
-        if was_full and len(out) < self.max_batches:
-            self._on_room()
+        if batch in out:
+            while out and out[0].finished:
+                first = out.popleft()
+                self._finished[first.source] = Mark(first.end, first.taken)
+                self.taken[first.source] = first.taken
+        self._on_finish(was_full and len(out) < self.max_batches)
+
+    def close(self) -> None:
+        """No batch begins until `open`; those in work go on."""
+        self._open = False
+
+    def open(self) -> None:
+        """Batches may begin."""
+        self._open = True
+
+    def idle(self) -> bool:
+        """Whether no batch is in work."""
+        return not self._working
 
     def committable(self) -> dict[Partition, Mark]:
         """What is finished and not committed: for each partition up to its first unfinished batch."""

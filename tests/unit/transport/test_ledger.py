@@ -1,0 +1,158 @@
+"""The books: exact low watermark, whatever the order in which batches finish."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.transport.batch import Batch
+from streams.transport.ledger import Ledger, OffsetsWentBack
+from streams.transport.mark import Mark
+
+SOURCE = ("t", 0)
+
+
+class Rec(NamedTuple):
+    """A record with nothing in it."""
+
+    offset: int
+    timestamp: int = 0
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def _hand_out(ledger: Ledger, first: int, end: int) -> Batch:
+    batch, _ = ledger.hand_out(*SOURCE, [Rec(offset) for offset in range(first, end)])
+    return batch
+
+
+def test_a_later_batch_does_not_cover_an_earlier_one() -> None:
+    """5-9 finished, 0-4 in work, nothing committed before: nothing may be committed; then all."""
+    ledger = Ledger()
+    early, late = _hand_out(ledger, 0, 5), _hand_out(ledger, 5, 10)
+    late.done(9)
+    assert ledger.committable() == {}
+    assert early.watermark() == -1
+    early.done(4)
+    assert ledger.committable() == {SOURCE: Mark(10, 9)}
+
+
+def test_the_mark_is_that_of_the_last_batch_before_the_first_unfinished() -> None:
+    """The watermark belongs to the offset, not to the moment."""
+    ledger = Ledger()
+    first, _, third = _hand_out(ledger, 0, 3), _hand_out(ledger, 3, 6), _hand_out(ledger, 6, 9)
+    third.done(80)
+    first.done(20)
+    assert ledger.committable() == {SOURCE: Mark(3, 20)}
+    assert ledger.watermark(SOURCE) == 20
+
+
+def test_two_unfinished_batches_fill_a_partition() -> None:
+    """No third is read until one has finished, and then the reader is told."""
+    told: list[bool] = []
+    ledger = Ledger(told.append)
+    first = _hand_out(ledger, 0, 3)
+    assert ledger.has_room(SOURCE)
+    second = _hand_out(ledger, 3, 6)
+    assert not ledger.has_room(SOURCE)
+    assert ledger.has_room(("t", 1))
+    second.done(5)
+    assert not ledger.has_room(SOURCE)
+    first.done(2)
+    assert ledger.in_flight(SOURCE) == 0
+    assert told == [False, True]
+
+
+def test_nothing_begins_while_the_books_are_closed() -> None:
+    """What is in work goes on and is waited for; what only waits is not begun, and not after the seek either."""
+    ledger = Ledger()
+    first, second = _hand_out(ledger, 0, 3), _hand_out(ledger, 3, 6)
+    assert first.begin()
+    ledger.close()
+    assert not second.begin()
+    assert not ledger.idle()
+    first.done(2)
+    assert ledger.idle()
+    assert ledger.committable() == {SOURCE: Mark(3, 2)}
+    ledger.start(SOURCE, Mark(3, 2))
+    ledger.open()
+    assert not second.begin()
+    assert _hand_out(ledger, 3, 6).begin()
+
+
+def test_a_batch_from_before_a_seek_counts_for_nothing() -> None:
+    """It finishes after the partition was read anew: the commit and the watermark stay what the seek found."""
+    ledger = Ledger()
+    old = _hand_out(ledger, 0, 5)
+    ledger.start(SOURCE, Mark(2, 17))
+    old.done(40)
+    assert ledger.committable() == {}
+    assert ledger.watermark(SOURCE) == 17
+    assert ledger.position[SOURCE] == 2
+    anew = _hand_out(ledger, 2, 5)
+    old.done(40)
+    assert ledger.in_flight(SOURCE) == 1
+    anew.done(41)
+    assert ledger.committable() == {SOURCE: Mark(5, 41)}
+
+
+def test_a_mark_that_grew_during_its_commit_stays_to_be_committed() -> None:
+    """Settling removes only what was committed."""
+    ledger = Ledger()
+    first, second = _hand_out(ledger, 0, 5), _hand_out(ledger, 5, 7)
+    first.done(4)
+    marks = ledger.committable()
+    second.done(6)
+    ledger.settle(marks)
+    assert ledger.committed == {SOURCE: Mark(5, 4)}
+    assert ledger.committable() == {SOURCE: Mark(7, 6)}
+    ledger.settle(ledger.committable())
+    assert ledger.committable() == {}
+
+
+def test_forgotten_partitions_leave_nothing() -> None:
+    """Nothing of a revoked partition is committed or reported."""
+    ledger = Ledger()
+    _hand_out(ledger, 0, 5).done(4)
+    _hand_out(ledger, 5, 6)
+    ledger.forget([SOURCE])
+    assert (ledger.committable(), ledger.position, ledger.taken, ledger.in_flight(SOURCE)) == ({}, {}, {}, 0)
+
+
+def test_jumped_offsets_are_counted() -> None:
+    """A gap is an alarm, not an error: retention makes gaps too."""
+    ledger = Ledger()
+    ledger.start(SOURCE, Mark(10, 3))
+    _, missing = ledger.hand_out(*SOURCE, [Rec(12)])
+    assert (missing, ledger.gaps) == (2, 1)
+    _, missing = ledger.hand_out(*SOURCE, [Rec(13)])
+    assert (missing, ledger.gaps) == (0, 1)
+
+
+def test_offsets_that_go_back_are_refused() -> None:
+    """The topic was made anew: reading on would take new events for old ones."""
+    ledger = Ledger()
+    ledger.start(SOURCE, Mark(10, 3))
+    with pytest.raises(OffsetsWentBack, match=r"t\[0\]: got offset 0 after 9"):
+        ledger.hand_out(*SOURCE, [Rec(0)])
+
+
+@given(st.permutations(range(8)), st.lists(st.integers(min_value=1, max_value=5), min_size=8, max_size=8))
+def test_what_may_be_committed_is_exactly_the_finished_prefix(order: list[int], sizes: list[int]) -> None:
+    """For any order of finishing and any sizes of batches."""
+    ledger = Ledger()
+    batches: list[Batch] = []
+    for size in sizes:
+        first = batches[-1].end if batches else 0
+        batches.append(_hand_out(ledger, first, first + size))
+    finished: set[int] = set()
+    for number in order:
+        batches[number].done(100 + number)
+        finished.add(number)
+        prefix = next((index for index in range(len(batches)) if index not in finished), len(batches))
+        wanted = {SOURCE: Mark(batches[prefix - 1].end, 100 + prefix - 1)} if prefix else {}
+        assert ledger.committable() == wanted
