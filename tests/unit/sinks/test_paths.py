@@ -1,0 +1,129 @@
+"""What store decides for each notification of a batch."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinks.heads import AccountState
+from sinks.paths import Plan, chained, plans
+from streams.envelope import Envelope
+from streams.stage import Incarnations
+from streams.targets import DEVICE, PRESENCE_LIFE_MS, Predicate
+from tests.unit.fakes import NOW, at
+from tests.unit.sinks.make import Flat, envelope, online, registered
+
+FLEET = registered(tv=1, phone=4)
+ALIVE: Incarnations = {5: 1}
+
+
+def _plan(
+    e: Envelope, *, devices: Flat = FLEET, presence: Flat | None = None, gateways: Incarnations = ALIVE, prev: int = 3
+) -> Plan:
+    state = AccountState(at(prev), online("tv") if presence is None else presence, devices)
+    (made,) = plans([e], {(e.account, e.lane): state}, gateways, NOW)
+    return made
+
+
+def test_a_device_that_is_online_gets_a_push_and_one_that_is_not_its_inbox() -> None:
+    """The push record holds all that a gateway needs; the outcome names every targeted device and its path."""
+    e = envelope(4, trace="trace")
+    push, outcome = _plan(e)
+    assert push is not None
+    assert (push.seq, push.prev, push.events, push.payload, push.trace) == (
+        at(4),
+        at(3),
+        ("event-4",),
+        e.payload,
+        "trace",
+    )
+    assert tuple(map(tuple, push.targets)) == (("tv", 5, 1, NOW - 1000),)
+    assert push.others == ()
+    assert (outcome.kind, outcome.devices, outcome.detail) == ("stored", ("tv", "phone"), "socket: tv; inbox: phone")
+
+
+def test_a_device_that_is_online_but_not_meant_gets_the_number() -> None:
+    """Its position moves on, and the payload stays away from it."""
+    push, outcome = _plan(envelope(4, target=Predicate(types=4)))
+    assert push is not None
+    assert (push.targets, push.payload) == ((), b"")
+    assert [other[0] for other in push.others] == ["tv"]
+    assert outcome.devices == ("phone",)
+
+
+@pytest.mark.parametrize("late", ["deadline", "expires"])
+def test_a_push_that_is_too_late_is_a_number(late: str) -> None:
+    """By the wall clock; the row has been written all the same."""
+    push, outcome = _plan(envelope(4, **{late: NOW - 7}))
+    assert push is not None
+    assert (push.targets, push.payload, [other[0] for other in push.others]) == ((), b"", ["tv"])
+    assert (outcome.kind, outcome.devices) == ("stored", ("tv", "phone"))
+    assert outcome.detail == "inbox: tv, phone; 7 ms too late for a push"
+
+
+def test_no_device_is_meant() -> None:
+    """The event ends, and those online still get the number."""
+    push, outcome = _plan(envelope(4, target=Predicate(ids=("radio",))))
+    assert outcome.kind == "no-target"
+    assert push is not None
+    assert push.targets == ()
+
+
+def test_nobody_is_online() -> None:
+    """No push record at all."""
+    assert _plan(envelope(4), presence=[]).push is None
+
+
+@pytest.mark.parametrize("gateways", [{5: 2}, {5: None}])
+def test_a_gateway_that_is_gone_holds_nobody(gateways: Incarnations) -> None:
+    """Another life of it, or a lease that lapsed."""
+    push, outcome = _plan(envelope(4), gateways=gateways)
+    assert push is None
+    assert outcome.detail == "inbox: tv, phone"
+
+
+def test_a_gateway_that_is_not_known_yet_counts_as_alive() -> None:
+    """It may have opened a moment ago."""
+    assert _plan(envelope(4), gateways={}).push is not None
+
+
+def test_presence_that_is_too_old_counts_as_absent() -> None:
+    """Its connection must have ended."""
+    assert _plan(envelope(4), presence=online("tv", epoch=NOW - PRESENCE_LIFE_MS - 1)).push is None
+
+
+def test_a_platform_that_is_not_there_is_the_inbox() -> None:
+    """A device with a token has no other way yet."""
+    devices = [*registered(), b"phone", DEVICE.pack(4, 0, 3) + b"token"]
+    assert _plan(envelope(4), devices=devices).outcome.detail == "inbox: phone"
+
+
+def test_values_that_cannot_be_read_count_as_absent(caplog: pytest.LogCaptureFixture) -> None:
+    """One odd account stops nobody, and is logged."""
+    devices = [*FLEET, b"short", b"x", b"\xff\xfe", DEVICE.pack(1, 0, 0)]
+    presence = [b"phone", b"corrupt", *online("tv")]
+    push, outcome = _plan(envelope(4), devices=devices, presence=presence)
+    assert push is not None
+    assert outcome.detail == "socket: tv; inbox: phone"
+    assert "3 values" in caplog.text
+
+
+def test_notifications_of_a_batch_are_chained() -> None:
+    """The first hangs on the head, each other on the one before it in its lane."""
+    batch = [envelope(4), envelope(5, lane=1), envelope(6), envelope(7, lane=1), envelope(8, account="ben")]
+    states = {("anna", 0): _state(at(2)), ("anna", 1): _state(-1), ("ben", 0): _state(-1)}
+    assert list(chained(batch, states)) == [at(2), -1, at(4), at(5), -1]
+
+
+@given(st.integers(1, 50), st.lists(st.integers(1, 50), min_size=1, unique=True))
+def test_a_copy_never_looks_like_the_next_one(head: int, offsets: list[int]) -> None:
+    """Where the head already stood at or above a notification, its `prev` says so: a gateway drops it or syncs."""
+    batch = [envelope(offset) for offset in sorted(offsets)]
+    for e, prev in zip(batch, chained(batch, {("anna", 0): _state(at(head))}), strict=True):
+        assert prev >= at(head)
+        assert (prev < e.seq) == (head < e.seq - at(0))
+
+
+def _state(prev: int) -> AccountState:
+    return AccountState(prev, [], FLEET)
