@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agents.gates import stale
-from streams.envelope import Envelope, decode_envelope, encode
+from streams.envelope import Envelope, decode_envelope, encode, offset_of
 from streams.fingerprint import latest_fingerprint
 from streams.latest import LatestEntry
 from streams.outcomes import Outcome
@@ -92,7 +92,7 @@ class Notifier:
             return {}
         verdicts = await self._stage.table.judge(partition, [self._entry(e) for e in keyed])
         return {
-            e.seq: f"by {verdict.position}: {verdict.newest} is newer than {_version(e)}"
+            e.seq: f"by {partition}:{offset_of(verdict.position)}: {verdict.newest} is newer than {_version(e)}"
             for e, verdict in zip(keyed, verdicts, strict=True)
             if verdict.superseded
         }

@@ -19,7 +19,7 @@ from agents.gates import (
 )
 from agents.partitions import PartitionCheck
 from streams.cloudevents import decode
-from streams.deadletters import dead_letter
+from streams.deadletters import Origin, dead_letter
 from streams.envelope import VERSION, Envelope, encode, position
 from streams.event import BadEvent, Event
 from streams.fingerprint import digest_of, seen_fingerprint
@@ -97,7 +97,7 @@ class Router:
         for candidate, verdict in zip(candidates, verdicts, strict=True):
             record, event, _ = candidate
             if verdict.first is not None:
-                refusal = _repeated(verdict.conflict, position(self._stage.topology.epoch, verdict.first))
+                refusal = _repeated(verdict.conflict, f"{partition}:{verdict.first}")
                 await self._refuse(batch, record, event.account, refusal, outcomes)
                 continue
             envelope = self._envelope(candidate, partition)
@@ -145,14 +145,14 @@ class Router:
         detail = refusal.detail
         if refusal.reason is not None:
             detail = f"{refusal.reason}: {detail}"
-            letter = dead_letter(batch.topic, batch.partition, record, refusal.reason, refusal.detail)
-            await self._stage.output.send(
-                self._stage.topic("dead-letters"), batch.partition, record.key, record.value, letter
-            )
+            origin = Origin(batch.topic, batch.partition, record.offset, refusal.reason, refusal.detail)
+            headers = dead_letter(origin, record.headers)
+            topic = self._stage.topic("dead-letters")
+            await self._stage.output.send(topic, batch.partition, record.key, record.value, headers)
         outcomes.append(Outcome(refusal.kind, account, seq, detail=detail))
 
 
-def _repeated(conflict: bool, first: int) -> Refusal:
+def _repeated(conflict: bool, first: str) -> Refusal:
     if conflict:
         return Refusal("conflict", f"same id as {first}, another payload", "conflict")
     return Refusal("duplicate", f"of {first}")

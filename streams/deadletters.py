@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from streams.outcomes import Reason
-from streams.stage import Record
-
 PREFIX = "lockstep-"
 
 
@@ -21,15 +18,15 @@ class Origin(NamedTuple):
     detail: str
 
 
-def dead_letter(topic: str, partition: int, record: Record, reason: Reason, detail: str) -> list[tuple[str, bytes]]:
-    """Headers of the dead letter; key and value are the record's own, and so are the headers before these."""
+def dead_letter(origin: Origin, headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Headers of the dead letter of a record with `headers`; key and value are the record's own."""
     return [
-        *((name, value) for name, value in record.headers),
-        (PREFIX + "topic", topic.encode()),
-        (PREFIX + "partition", b"%d" % partition),
-        (PREFIX + "offset", b"%d" % record.offset),
-        (PREFIX + "reason", reason.encode()),
-        (PREFIX + "detail", detail.encode(errors="replace")),
+        *headers,
+        (PREFIX + "topic", origin.topic.encode()),
+        (PREFIX + "partition", b"%d" % origin.partition),
+        (PREFIX + "offset", b"%d" % origin.offset),
+        (PREFIX + "reason", origin.reason.encode()),
+        (PREFIX + "detail", origin.detail.encode(errors="replace")),
     ]
 
 

@@ -66,7 +66,7 @@ def _handler(probes: Probes) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """Probes come every few seconds; they are not worth a line."""
 
     return Handler

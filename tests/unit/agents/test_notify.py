@@ -96,7 +96,7 @@ async def test_an_older_version_is_superseded_and_ties_stand() -> None:
     output = await notify(record(2, revision=1), record(3, revision=2), record(4, revision=3), table=table)
     assert [n.seq for n in notifications(output)] == [at(3), at(4)]
     assert verdicts(output) == [("superseded", at(2))]
-    assert output.outcomes()[0].detail == f"by {at(1)}: 2 is newer than 1"
+    assert output.outcomes()[0].detail == "by 0:1: 2 is newer than 1"
 
 
 async def test_without_a_version_the_event_time_decides() -> None:

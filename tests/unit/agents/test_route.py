@@ -121,8 +121,8 @@ async def test_a_duplicate_takes_no_effect_and_names_its_original() -> None:
     table = Table()
     first = await route(record(0, event(id="e")), record(1, event(id="e")), table=table)
     again = await route(record(5, event(id="e")), table=table)
-    assert [(o.kind, o.seq, o.detail) for o in first.outcomes()] == [("duplicate", at(1), f"of {at(0)}")]
-    assert [(o.kind, o.seq, o.detail) for o in again.outcomes()] == [("duplicate", at(5), f"of {at(0)}")]
+    assert [(o.kind, o.seq, o.detail) for o in first.outcomes()] == [("duplicate", at(1), f"of {PARTITION}:0")]
+    assert [(o.kind, o.seq, o.detail) for o in again.outcomes()] == [("duplicate", at(5), f"of {PARTITION}:0")]
 
 
 async def test_the_same_id_with_another_payload_is_a_conflict_and_kept_as_a_dead_letter() -> None:

@@ -12,7 +12,7 @@ import pytest
 from edge.trace import GRACE_MS, Letters, Passage, Reports, Subject, Trace, assemble, carries, subject
 from edge.tracing_text import as_object, lines
 from streams.check import load
-from streams.deadletters import dead_letter
+from streams.deadletters import Origin, dead_letter
 from streams.envelope import (
     VERSION,
     Envelope,
@@ -216,7 +216,7 @@ def test_dead_letter_of_this_record_only() -> None:
     raw = event()
     other = raw._replace(offset=8)
     for offset, record in enumerate((other, raw, raw)):
-        headers = dead_letter("ingest", 3, record, "oversized", "17000 bytes")
+        headers = dead_letter(Origin("ingest", 3, record.offset, "oversized", "17000 bytes"), record.headers)
         assert not letters.take(Raw(offset, NOW + 2, raw.key, raw.value, headers))
     assert not letters.take(Raw(9, NOW, None, None))
     assert [(step.where, step.detail) for step in letters.steps] == [("dead-letters 3:1", "oversized")]
@@ -250,7 +250,11 @@ def test_lines_tell_of_broken_records_too() -> None:
     raw = Raw(7, NOW, b"k", b"{")
     about: Subject = subject(TOPOLOGY, 3, raw)
     letters = Letters(about, "ingest")
-    letters.take(Raw(0, NOW + 3, b"k", b"{", dead_letter("ingest", 3, raw, "undecodable", "not JSON")))
+    letters.take(
+        Raw(
+            0, NOW + 3, b"k", b"{", dead_letter(Origin("ingest", 3, raw.offset, "undecodable", "not JSON"), raw.headers)
+        )
+    )
     reports = Reports(about, -1, -1)
     reports.take(outcomes("route", Outcome("dead-lettered", "k", SEQ, detail="undecodable: not JSON"), ms=4))
     trace = assemble(TOPOLOGY, about, [], letters, reports, NOW)

@@ -1,0 +1,1 @@
+"""A household, the six use cases of RENO and five mishaps, on the real pipeline."""
