@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +54,22 @@ def test_a_stop_during_the_start_is_clean(pipeline: Pipeline, number: signal.Sig
     until(lambda: lane.last(), "the process has begun")
     lane.send(number)
     assert lane.process.wait(30) == 0
+
+
+def test_a_stop_before_anything_is_built_is_clean(pipeline: Pipeline) -> None:
+    """As soon as the process takes signals, long before its imports are done."""
+    pipeline.create()
+    lane = pipeline.start("lane")
+    status = Path(f"/proc/{lane.process.pid}/status")
+
+    def taken() -> bool:
+        caught = re.search(r"SigCgt:\s*([0-9a-f]+)", status.read_text())
+        return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+    until(taken, "it takes SIGTERM")
+    lane.send(signal.SIGTERM)
+    assert lane.process.wait(30) == 0
+    assert lane.last() == {}
 
 
 def test_a_worker_tells_where_it_is(pipeline: Pipeline) -> None:

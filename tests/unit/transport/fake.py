@@ -148,6 +148,10 @@ class FakeThread(Service):
     def close(self) -> None:
         """Nothing to close."""
 
+    def end_of(self, source: Partition) -> int:
+        """As the real one."""
+        return len(self._broker.logs[TP(*source)])
+
     def topic_partitions(self, topic: str) -> int:
         """As configured."""
         return self._broker.partitions
