@@ -6,10 +6,11 @@ Verifies every answer before its time counts. The last line is JSON.
 from __future__ import annotations
 
 import json
-import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from streams.fingerprint import seen_fingerprint
 from streams.rows import HEADER_BYTES
@@ -26,9 +27,9 @@ Result = dict[str, float | int]
 
 def entries(keys: int, offset: int = 0) -> list[SeenEntry]:
     """Different ids, evenly over the window; `offset` moves their offsets, as a repeat does."""
-    chance = random.Random(7)
+    names = np.random.default_rng(7).bytes(12 * keys)
     return [
-        SeenEntry(chance.randbytes(12), offset + i, i & 0xFFFF, START + i * (WINDOW_MS - 1) // keys)
+        SeenEntry(names[12 * i : 12 * i + 12], offset + i, i & 0xFFFF, START + i * (WINDOW_MS - 1) // keys)
         for i in range(keys)
     ]
 

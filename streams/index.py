@@ -34,6 +34,7 @@ class Index:
     def __init__(self, cell: np.dtype[np.void], packer: Struct, expected: int = 0) -> None:
         """`packer` packs the same bytes as `cell`; `expected` keys fit without growing."""
         self.cell = cell
+        self._opaque = np.dtype((np.void, cell.itemsize))  # numpy copies structs by field, ten times slower
         self._packer = packer
         self.count = 0
         self._allocate(max(1, _lines_for(expected)))
@@ -43,6 +44,7 @@ class Index:
         self._keys = np.zeros((lines, _WIDTH), np.uint64)
         self._fill = np.zeros(lines, np.uint8)
         self.cells = np.zeros(lines * _WIDTH, self.cell)
+        self._raw = self.cells.view(self._opaque)
         self._key_at = self._keys.reshape(-1).data
         self._fill_at = self._fill.data
         self._cell_bytes = self.cells.view(np.uint8).data
@@ -123,7 +125,7 @@ class Index:
     def insert(self, keys: Keys, cells: Cells) -> None:
         """Add keys that are not there, each once."""
         self._make_room(len(keys))
-        self._place(keys, cells)
+        self._place(keys, cells.view(self._opaque))
         self.count += len(keys)
 
     def _place(self, keys: Keys, cells: Cells) -> None:
@@ -135,7 +137,7 @@ class Index:
             fits = places < _WIDTH
             slots = lines[fits] * _WIDTH + places[fits]
             self._keys.reshape(-1)[slots] = keys[pending[fits]]
-            self.cells[slots] = cells[pending[fits]]
+            self._raw[slots] = cells[pending[fits]]
             self._fill[lines[fits]] = places[fits] + 1  # of a line that comes several times the last one counts
             pending, lines = pending[~fits], lines[~fits] + 1
             lines[lines == self._lines] = 0
@@ -150,7 +152,7 @@ class Index:
         if wanted <= self._lines * _WIDTH * MAX_LOAD:
             return
         used = self._keys.reshape(-1) != _EMPTY
-        keys, cells = self._keys.reshape(-1)[used], self.cells[used]
+        keys, cells = self._keys.reshape(-1)[used], self._raw[used]
         self._allocate(max(int(self._lines * GROWTH) + 1, _lines_for(wanted)))
         self._place(keys, cells)
 
