@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -76,8 +77,8 @@ def base_settings(
     settings = Settings(
         topic_prefix=f"edge-{uuid.uuid4().hex[:8]}.",
         kafka=Kafka(servers=kafka),
-        cassandra=Cassandra(contact_points=(host,), port=port, keyspace=f"edge_{uuid.uuid4().hex[:8]}"),
-        redis=Redis(host=redis_address[0], port=redis_address[1]),
+        cassandra=Cassandra(contact_points=(host,), port=port, keyspace=f"edge_{uuid.uuid4().hex[:8]}", timeout=3),
+        redis=Redis(host=redis_address[0], port=redis_address[1], timeout=2),
         edge=Edge(port=0, push_port=0, hello_timeout=2, ping_interval=30),
         tokens=Tokens(keys=str(keys / PUBLIC)),
         health=Health(port=0),
@@ -237,6 +238,7 @@ class Houses:
         self._settings = settings
         self._topology = topology
         self._stack = AsyncExitStack()
+        self._edges: dict[int, AsyncExitStack] = {}
 
     async def __aenter__(self) -> Self:
         """Nothing is open yet."""
@@ -246,17 +248,39 @@ class Houses:
         """Close all edges."""
         await self._stack.aclose()
 
-    async def open(self, **edge: Any) -> House:
+    async def open(self, *, health: bool = False, **edge: Any) -> House:
         """An edge with other settings."""
-        settings = msgspec.structs.replace(self._settings, edge=msgspec.structs.replace(self._settings.edge, **edge))
+        replace = msgspec.structs.replace
+        settings = replace(self._settings, edge=replace(self._settings.edge, **edge))
+        if health:
+            settings = replace(settings, health=Health(port=free_port()))
         enter = self._stack.enter_async_context
         memory = await enter(redis.connect(settings))
         disk = await enter(cassandra.connect(settings))
         http = await enter(aiohttp.ClientSession())
         writer, registry = await InboxWriter.open(disk), await Registry.open(disk, memory, self._topology)
         heads = Heads(memory, len(self._topology.lane_names()))
-        served = await enter(running(settings, self._topology))
+        served = await enter(self._served(settings))
         return House(settings, self._topology, served, heads, writer, registry, memory, http)
+
+    @asynccontextmanager
+    async def _served(self, settings: Settings) -> AsyncIterator[Running]:
+        """An edge that `close_edge` may end before its time."""
+        async with AsyncExitStack() as stack:
+            served = await stack.enter_async_context(running(settings, self._topology))
+            self._edges[id(served)] = stack
+            yield served
+
+    async def close_edge(self, house: House) -> None:
+        """End an edge; its stores stay open."""
+        await self._edges[id(house.edge)].aclose()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 @pytest.fixture
