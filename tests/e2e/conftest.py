@@ -1,8 +1,10 @@
-"""A whole lockstep of its own for a test: topics, keyspace, workers and edge, on the servers of the run."""
+"""A whole lockstep of its own: topics, keyspace, workers and edge, on the servers of the run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,25 +13,45 @@ from deploy.local.pipeline import Pipeline, environment
 from deploy.local.ports import free_ports
 from tests.e2e.system import System
 
+#: Makes a system with a prefix of its own; its logs and keys lie in the directory.
+Prepare = Callable[[str, Path], AbstractContextManager[System]]
+
+
+@pytest.fixture(scope="session")
+def prepare(kafka: str, cassandra_address: tuple[str, int], redis_address: tuple[str, int]) -> Prepare:
+    """What makes systems on the servers of the run: topics, schema and keys are there, nothing runs yet."""
+
+    @contextmanager
+    def prepared(prefix: str, directory: Path) -> Iterator[System]:
+        edge_port, push_port, *health = free_ports(40)
+        settings = {
+            **environment(kafka, cassandra_address, redis_address, directory, edge_port, push_port),
+            "LOCKSTEP_TOPIC_PREFIX": prefix,
+            "LOCKSTEP_CASSANDRA__KEYSPACE": "k" + prefix.rstrip(".")[-8:],
+            "LOCKSTEP_KAFKA__SESSION_TIMEOUT": "6",
+            "LOCKSTEP_TOPOLOGY": str(Path(__file__).parents[2] / "topics.yaml"),
+        }
+        with Pipeline(settings, directory, health_ports=health) as pipeline:
+            made = System(pipeline, kafka, prefix, f"http://127.0.0.1:{edge_port}")
+            made.prepare()
+            yield made
+
+    return prepared
+
 
 @pytest.fixture
-def system(
-    kafka: str,
-    cassandra_address: tuple[str, int],
-    redis_address: tuple[str, int],
-    prefix: str,
-    tmp_path: Path,
+def system(prepare: Prepare, prefix: str, tmp_path: Path) -> Iterator[System]:
+    """A system for one test, which starts and kills its members itself."""
+    with prepare(prefix, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running(
+    prepare: Prepare, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
-    """Topics, schema and keys are there; nothing runs yet."""
-    edge_port, push_port, *health = free_ports(40)
-    settings = {
-        **environment(kafka, cassandra_address, redis_address, tmp_path, edge_port, push_port),
-        "LOCKSTEP_TOPIC_PREFIX": prefix,
-        "LOCKSTEP_CASSANDRA__KEYSPACE": "k" + prefix.rstrip(".")[-8:],
-        "LOCKSTEP_KAFKA__SESSION_TIMEOUT": "6",
-        "LOCKSTEP_TOPOLOGY": str(Path(__file__).parents[2] / "topics.yaml"),
-    }
-    with Pipeline(settings, tmp_path, health_ports=health) as pipeline:
-        made = System(pipeline, kafka, prefix, f"http://127.0.0.1:{edge_port}")
-        made.prepare()
+    """A system that all tests of a module share: every worker and the edge are up."""
+    name = request.node.path.stem.removeprefix("test_").replace("_", "-")
+    with prepare(f"{name}-{uuid.uuid4().hex[:8]}.", tmp_path_factory.mktemp(name)) as made:
+        made.start()
         yield made
