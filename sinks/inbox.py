@@ -90,6 +90,7 @@ class InboxWriter:
         self._session = session
         self._timeout = cassandra.timeout
         self._ring = Ring(session.cluster.metadata, cassandra.keyspace, cassandra.local_dc)
+        self._statement = statement  # the driver holds it weakly, and needs it when a server forgot it
         self._packer = Packer(statement.query_id)
         self._query = BatchStatement(BatchType.UNLOGGED)
         self._query.is_idempotent = True

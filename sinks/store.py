@@ -28,15 +28,7 @@ log = logging.getLogger(__name__)
 
 async def stage(stage: Stage) -> Handler:
     """The handler for `notifications.<lane>`."""
-    rows = await stage.resources.get(cassandra.connect)
-    memory = await stage.resources.get(redis.connect)
-    return Store(
-        stage,
-        writer=await InboxWriter.open(rows),
-        heads=Heads(memory, len(stage.topology.lane_names())),
-        registry=await Registry.open(rows, memory, stage.topology),
-        gateways=await stage.resources.get(connect_gateways),
-    ).handle
+    return (await Store.open(stage)).handle
 
 
 class Store:
@@ -52,6 +44,19 @@ class Store:
         self._heads = heads
         self._gateways = gateways
         self._topic = stage.topic("push.{platform}.{lane}", platform="socket")
+
+    @classmethod
+    async def open(cls, stage: Stage) -> Store:
+        """The stage on the resources of its worker."""
+        rows = await stage.resources.get(cassandra.connect)
+        memory = await stage.resources.get(redis.connect)
+        return cls(
+            stage,
+            writer=await InboxWriter.open(rows),
+            heads=Heads(memory, len(stage.topology.lane_names())),
+            registry=await Registry.open(rows, memory, stage.topology),
+            gateways=await stage.resources.get(connect_gateways),
+        )
 
     async def handle(self, batch: Batch) -> int:
         """Store, route and report the notifications above the watermark.

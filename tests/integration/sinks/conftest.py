@@ -1,0 +1,57 @@
+"""Stores on real servers, in a keyspace of the run's own."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from sinks import cassandra, redis
+from sinks.cassandra import Cassandra, apply_schema
+from sinks.devices import Registry
+from sinks.redis import Redis
+from streams import settings
+from streams.settings import Settings
+from tests.unit.fakes import shipped_topology
+
+
+@pytest.fixture(scope="session")
+def store_settings(cassandra_address: tuple[str, int], redis_address: tuple[str, int]) -> Settings:
+    """Settings of both stores; the schema is applied."""
+    host, port = cassandra_address
+    made = Settings(
+        cassandra=settings.Cassandra(contact_points=(host,), port=port, keyspace=f"sinks_{uuid.uuid4().hex[:8]}"),
+        redis=settings.Redis(host=redis_address[0], port=redis_address[1]),
+    )
+    applied = asyncio.run(apply_schema(made))
+    assert applied == [made.cassandra.keyspace, *(f"{made.cassandra.keyspace}.{t}" for t in ("devices", "inbox"))]
+    return made
+
+
+@pytest_asyncio.fixture
+async def disk(store_settings: Settings) -> AsyncIterator[Cassandra]:
+    """A session."""
+    async with cassandra.connect(store_settings) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def memory(store_settings: Settings) -> AsyncIterator[Redis]:
+    """A connection."""
+    async with redis.connect(store_settings) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def registry(disk: Cassandra, memory: Redis) -> Registry:
+    """A registry with the shipped types and platforms."""
+    return await Registry.open(disk, memory, shipped_topology())
+
+
+@pytest.fixture
+def account() -> str:
+    """An account that no other test has, not all of it ASCII."""
+    return f"ännä-{uuid.uuid4().hex[:8]}"
