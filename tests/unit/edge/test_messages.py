@@ -1,0 +1,51 @@
+"""Messages of the sub-protocol: what a device may say, and what it is told."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge import messages
+from edge.messages import Ack, Hello, Ping
+from tests.unit.edge.doubles import texts
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b'{"type":"hello","token":"t"}', Hello("t")),
+        (b'{"cursor":"c","token":"t","type":"hello","color":1}', Hello("t", "c")),
+        (b'{"type":"ack","cursor":"c","ids":["a"]}', Ack("c", ("a",))),
+        (b'{"type":"ping"}', Ping()),
+    ],
+)
+def test_what_a_device_says(text: bytes, message: messages.Message) -> None:
+    """Fields that this release does not know are passed over."""
+    assert messages.decode(text) == message
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: ('{"type":"' + text).encode(errors="replace")))
+def test_rubbish_raises_one_kind_of_error(text: bytes) -> None:
+    """Which the gateway answers with a close."""
+    with pytest.raises(msgspec.MsgspecError):
+        messages.decode(text)
+
+
+def test_what_a_device_is_told() -> None:
+    """Each message in a frame of its own."""
+    data = messages.welcome("s", 55, 64) + messages.sync_end(b"c") + messages.PONG + messages.goaway(1.234, "draining")
+    assert texts(data) == [
+        {"type": "welcome", "session": "s", "ping": 55, "window": 64},
+        {"type": "sync_end", "cursor": "c"},
+        {"type": "pong"},
+        {"type": "goaway", "reconnect_after": 1.2, "reason": "draining"},
+    ]
+
+
+def test_a_farewell_is_an_error_and_a_close() -> None:
+    """With the same code and name."""
+    data = messages.farewell(messages.BAD_TOKEN, "expired")
+    assert texts(data) == [{"type": "error", "code": 4401, "error": "bad-token", "detail": "expired"}]
+    assert data.endswith(b"\x88\x0b" + (4401).to_bytes(2, "big") + b"bad-token")
