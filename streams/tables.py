@@ -99,6 +99,14 @@ class _Table(faust.Table, Generic[E, V]):
         except Exception as error:
             self.app.transport.fail(error)
 
+    def read_ahead(self, partition: int, records: Sequence[Any]) -> None:
+        """Read rows that Faust is told of by the last of their poll alone: its own way takes 150 us a record."""
+        try:
+            if partition in self.states:
+                self._read(self.states[partition], records)
+        except Exception as error:
+            self.app.transport.fail(error)
+
     def _read(self, state: State[E, V], messages: Any) -> None:
         for message in messages:
             self.rows_read += 1

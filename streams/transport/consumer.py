@@ -149,6 +149,10 @@ class BatchConsumer(driver.Consumer):
 
     async def _hand_to_tables(self, epoch: int, tp: Any, records: list[Any]) -> None:
         deliver = self.app.topics._tp_to_callback.get(tp)
+        read_ahead = getattr(self.app.tables._changelogs.get(tp.topic), "read_ahead", None)
+        if read_ahead is not None:  # a table of ours: Faust need only know how far it is
+            read_ahead(tp.partition, records[:-1])
+            records = records[-1:]
         for record in records:
             if deliver is None or not await self._tables_have_room(epoch):
                 return

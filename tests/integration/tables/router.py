@@ -99,6 +99,7 @@ class Router:
 
     def start(self, **options: Any) -> Worker:
         """Start a worker."""
+        assert self.producer.flush(60) == 0
         name = f"worker-{len(self.workers)}"
         settings = Options(
             prefix=self.prefix,
@@ -114,15 +115,18 @@ class Router:
 
     def send(self, ids: Iterable[int]) -> None:
         """Put these ids into `ingest`, each always into the same partition."""
-        topic = self.prefix + "ingest"
         for id_ in ids:
-            while True:
-                try:
-                    self.producer.produce(topic, id_of(id_), b"account", id_ % PARTITIONS)
-                    break
-                except BufferError:
-                    self.producer.poll(0.1)
+            self.put("ingest", id_ % PARTITIONS, b"account", id_of(id_))
         assert self.producer.flush(60) == 0
+
+    def put(self, name: str, partition: int, key: bytes, value: bytes) -> None:
+        """Queue a record; workers that are started or records that are sent later come after it."""
+        while True:
+            try:
+                self.producer.produce(self.prefix + name, value, key, partition)
+                return
+            except BufferError:
+                self.producer.poll(0.1)
 
     def ends(self, name: str) -> dict[int, tuple[int, int]]:
         """First and end offsets of a topic."""
