@@ -12,11 +12,13 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from deploy.local.servers import local_servers
+from deploy.local.config import Config
+from deploy.local.servers import local_servers, start
 from sinks import store as module
-from sinks.cassandra import Cassandra
+from sinks.cassandra import Cassandra, CassandraUnavailable
 from sinks.devices import Device, Registry
 from sinks.gateways import Lease
+from sinks.heads import Heads
 from sinks.inbox import InboxReader
 from sinks.presence import Presence
 from sinks.redis import Redis, RedisUnavailable, command
@@ -245,3 +247,32 @@ async def test_while_redis_is_away_rows_are_written_and_nothing_is_acked(
             made = await task
             assert [o.seq for o in made.outcomes] == [at(2), at(3)]
             assert bench.store.retries > 1
+
+
+async def test_while_cassandra_is_away_no_head_rises(
+    store_settings: Settings, memory: Redis, account: str, fresh: Fresh, local_config: Config
+) -> None:
+    """A head speaks of rows that are there: none rises, nothing is acked, and afterwards the batch goes through."""
+    own = replace(store_settings, cassandra=replace(store_settings.cassandra, timeout=1.0))
+    running = start(local_config, ["cassandra"])
+    async with AsyncExitStack() as stack:
+        bench = await _bench(own, stack)
+        await bench.run([fresh(1)])
+        running.pause("cassandra")
+        try:
+            with pytest.raises(CassandraUnavailable):
+                await bench.run([fresh(2)])
+        finally:
+            running.resume("cassandra")
+        assert bench.output.sent == []
+        heads = Heads(memory, 4)
+        assert (await heads.read(account))[LANE] == at(1)
+        await until(lambda: _goes_through(bench, fresh(2)))
+        assert (await heads.read(account))[LANE] == at(2)
+
+
+async def _goes_through(bench: Bench, *envelopes: Envelope) -> bool:
+    try:
+        return (await bench.run(envelopes)).watermark == envelopes[-1].seq
+    except CassandraUnavailable:
+        return False
