@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -179,8 +180,20 @@ class _Cluster:
                 del left[name]
 
         self._ask(request)
-        names = [change.topic for change in creations]
-        _until(lambda: len(self.describe(names)) == len(names), "new topics are not shown by the cluster")
+        _until(lambda: self._answer(creations), "the cluster does not serve the new topics yet; try again")
+
+    def _answer(self, creations: list[Change]) -> bool:
+        """Whether the leader of every partition of new topics serves it."""
+        wanted = {
+            TopicPartition(change.topic, partition): OffsetSpec.latest()
+            for change in creations
+            for partition in range(change.partitions)
+        }
+        try:
+            _results(self._client.list_offsets(wanted, request_timeout=_REQUEST))
+        except KafkaException:
+            return False
+        return True
 
     def configure(self, updates: list[Change]) -> None:
         """Set what differs, and nothing else, and wait until it shows."""
