@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+
+import pytest
 
 from deploy.local.pipeline import Member
 from tests.e2e.run import EVENTS, run_load
 from tests.e2e.system import WORKERS, System
 
 RATE = 4000.0
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Says a line to whoever watches the tests: figures that are reported, not asserted."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{line}\n")
+
+    return say
 
 
 def killer(system: System, members: dict[str, Member], name: str) -> Callable[[], None]:
@@ -33,7 +47,7 @@ async def test_kill_of_every_process_in_the_middle_of_the_load(system: System, t
 
 
 async def test_two_members_in_one_group_through_rebalances(system: System, tell: Callable[[str], None]) -> None:
-    """A second router and a second worker of a lane join, one of each dies, the other leaves in order and is replaced."""
+    """A second router and a second lane worker join, one of each dies, the other leaves in order and is replaced."""
     system.start()
     second: dict[str, Member] = {}
     share = EVENTS // 10
