@@ -20,8 +20,8 @@ from cassandra.query import BatchStatement, BatchType
 
 from sinks.cassandra import LEVEL, Cassandra, CassandraUnavailable, unavailable
 from sinks.ring import Ring
-from sinks.rows import Notification, Row, notification_of
-from sinks.waves import INSERT, Packer, Partition, partition_key, waves
+from sinks.rows import INSERT, Notification, Packer, Row, notification_of
+from sinks.waves import Partition, partition_key, waves
 
 _TIMESTAMPED: Final = 0x20
 _short: Final = Struct(">H").pack

@@ -1,4 +1,4 @@
-"""Rows as bytes of Cassandra's protocol, and the order in which batches of them may leave."""
+"""The order in which batches of packed rows may leave."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from struct import Struct
 from typing import Final, TypeVar
 
-from sinks.rows import Row
-
 #: Below Cassandra's warnings: 10 partitions in an unlogged batch, and 5 KiB by its own count, which is above ours.
 PARTITIONS: Final = 10
 BYTES: Final = 4500
-INSERT: Final = (
-    "INSERT INTO inbox (account, lane, seq, id, type, detail, payload) VALUES (?, ?, ?, ?, ?, ?, ?) USING TTL ?"
-)
-_VALUES: Final = 8
-_MAX_LAYOUTS: Final = 10_000
 _short: Final = Struct(">H").pack
-_last: Final = Struct(">ii").pack
 G = TypeVar("G", bound=Hashable)
 #: A partition of the table: account and lane.
 Partition = tuple[bytes, int]
@@ -27,32 +19,6 @@ Item = tuple[bytes, int, bytes]  # account, lane, packed row
 def partition_key(account: bytes, lane: int) -> bytes:
     """The partition key (account, lane) as Cassandra hashes it."""
     return _short(len(account)) + account + b"\0\0\1" + bytes((lane,)) + b"\0"
-
-
-class Packer:
-    """Packs rows for a BATCH of one prepared statement; layouts are cached by the lengths of the short texts."""
-
-    def __init__(self, query_id: bytes) -> None:
-        self._head = b"\x01" + _short(len(query_id)) + query_id + _short(_VALUES)
-        self._layouts: dict[tuple[int, int], Struct] = {}
-
-    def pack(self, row: Row) -> bytes:
-        """One entry of the batch: the statement's id, then its values, each after its length."""
-        account, type_, detail, payload = row.account, row.type, row.detail, row.payload
-        layout = self._layouts.get((len(account), len(type_)))
-        if layout is None:
-            layout = self._layout(len(account), len(type_))
-        start = layout.pack(
-            self._head, len(account), account, 1, row.lane, 8, row.seq, 16, row.id, len(type_), type_, len(detail)
-        )
-        return b"".join((start, detail, len(payload).to_bytes(4, "big"), payload, _last(4, row.ttl)))
-
-    def _layout(self, account: int, type_: int) -> Struct:
-        if len(self._layouts) >= _MAX_LAYOUTS:
-            self._layouts.clear()
-        layout = Struct(f">{len(self._head)}si{account}sibiqi16si{type_}si")
-        self._layouts[account, type_] = layout
-        return layout
 
 
 def waves(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 import uuid
 
 import msgspec
 import pytest
 
-from sinks.rows import MAX_TTL_S, Notification, notification_of, row_of
+from sinks.rows import MAX_TTL_S, Notification, Packer, notification_of, row_of
 from streams.envelope import notification_id
 from streams.targets import Predicate
 from tests.unit.fakes import NOW, TOPIC_ID, at
@@ -57,3 +58,35 @@ def test_a_detail_that_is_none_is_refused() -> None:
     """The reader passes over such a row."""
     with pytest.raises(msgspec.DecodeError):
         notification_of(0, 1, uuid.UUID(int=1), "t", b"\xc1", b"")
+
+
+def test_a_packed_row_is_a_statement_with_eight_values() -> None:
+    """Each value stands after its length, as the protocol has it."""
+    row = row_of(envelope(3, account="ännä", payload=b""), NOW)
+    packed = Packer(b"0123456789abcdef").pack(row)
+    assert packed[:1] == b"\x01"
+    assert packed[1:19] == b"\x00\x10" + b"0123456789abcdef"
+    values, at = [], 21
+    assert struct.unpack(">H", packed[19:21]) == (8,)
+    while at < len(packed):
+        (size,) = struct.unpack_from(">i", packed, at)
+        values.append(packed[at + 4 : at + 4 + size])
+        at += 4 + size
+    assert values == [
+        "ännä".encode(),
+        b"\x00",
+        struct.pack(">q", row.seq),
+        row.id,
+        row.type,
+        row.detail,
+        b"",
+        struct.pack(">i", 3600),
+    ]
+
+
+def test_the_layouts_kept_are_bounded() -> None:
+    """Hostile lengths cannot fill the memory, and rows stay right."""
+    packer = Packer(b"q")
+    packer._layouts.update({(n, 0): struct.Struct(">i") for n in range(1000, 11_000)})
+    packer.pack(row_of(envelope(), NOW))
+    assert len(packer._layouts) == 1

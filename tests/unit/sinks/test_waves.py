@@ -1,17 +1,13 @@
-"""How rows become batches, and in which order these leave."""
+"""Which rows share a batch, and in which order batches leave."""
 
 from __future__ import annotations
 
-import struct
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.rows import row_of
-from sinks.waves import BYTES, PARTITIONS, Item, Packer, Partition, partition_key, waves
-from tests.unit.fakes import NOW
-from tests.unit.sinks.make import envelope
+from sinks.waves import BYTES, PARTITIONS, Item, Partition, partition_key, waves
 
 sizes = st.tuples(st.integers(0, 29), st.integers(0, 1), st.integers(50, 6000))
 
@@ -57,38 +53,6 @@ def test_many_rows_of_one_account_leave_one_batch_after_the_other() -> None:
 def test_nothing_makes_no_wave() -> None:
     """An empty batch sends nothing."""
     assert list(waves([], _group)) == []
-
-
-def test_a_packed_row_is_a_statement_with_eight_values() -> None:
-    """Each value stands after its length, as the protocol has it."""
-    row = row_of(envelope(3, account="ännä", payload=b""), NOW)
-    packed = Packer(b"0123456789abcdef").pack(row)
-    assert packed[:1] == b"\x01"
-    assert packed[1:19] == b"\x00\x10" + b"0123456789abcdef"
-    values, at = [], 21
-    assert struct.unpack(">H", packed[19:21]) == (8,)
-    while at < len(packed):
-        (size,) = struct.unpack_from(">i", packed, at)
-        values.append(packed[at + 4 : at + 4 + size])
-        at += 4 + size
-    assert values == [
-        "ännä".encode(),
-        b"\x00",
-        struct.pack(">q", row.seq),
-        row.id,
-        row.type,
-        row.detail,
-        b"",
-        struct.pack(">i", 3600),
-    ]
-
-
-def test_the_layouts_kept_are_bounded() -> None:
-    """Hostile lengths cannot fill the memory, and rows stay right."""
-    packer = Packer(b"q")
-    packer._layouts.update({(n, 0): struct.Struct(">i") for n in range(1000, 11_000)})
-    packer.pack(row_of(envelope(), NOW))
-    assert len(packer._layouts) == 1
 
 
 def test_the_partition_key_is_composite() -> None:
