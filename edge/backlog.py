@@ -6,14 +6,15 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from edge import cursor as cursors
 from edge import messages
+from edge.item import Recipient
 from edge.protocol import Link, Session, Sessions, State, backlog_frame
 from edge.stores import STORE_ERRORS, Stores, read_heads
 from sinks.rows import Notification
-from streams.targets import matches, parse_version
+from streams.targets import parse_version
 
 #: Rows a read of the inbox asks for, and bytes put into one write.
 PAGE: Final = 64
@@ -39,18 +40,6 @@ class Reader(Link, Protocol):
         """Tell the device why, and close."""
 
 
-class Recipient(NamedTuple):
-    """What decides whether a device is meant."""
-
-    device: str
-    type_bit: int
-    version: int
-
-    def wants(self, row: Notification, now: int) -> bool:
-        """Whether the row is for this device and its life is not over at `now` (ms)."""
-        return row.expires > now and matches(row.target, self.device, self.type_bit, self.version)
-
-
 class Backlog:
     """Reads what sessions missed. One task for each session that is in SYNC, none for a live one."""
 
@@ -68,29 +57,32 @@ class Backlog:
 
         An unreachable store closes the connection: without presence the device would wait for nothing.
         """
-        recipient = await self.register(session, link)
+        try:
+            recipient = await self.register(session, link)
+        except STORE_ERRORS:
+            link.shut(messages.UNAVAILABLE, "a store cannot be reached; connect again later")
+            return
         if recipient is not None:
             link.write(messages.welcome(self._name(session), ping, window))
             await self.read(session, link, recipient)
 
     async def register(self, session: Session, link: Reader) -> Recipient | None:
-        """Write the presence of a session; None where that failed and the connection is closed, or was already."""
-        try:
-            recipient = await self._recipient(session, link)
-            if recipient is None:
-                return None
-            lease = self._stores.lease
-            session.epoch = await self._stores.presence.register(
-                session.account, session.device, lease.number, lease.incarnation, recipient.type_bit, session.epoch
-            )
-            if session.is_gone():  # closed while its presence was on the way
-                await self.unregister(session)
-                return None
-            if not session.epoch:
-                link.shut(messages.REPLACED, "the device is connected elsewhere")
-                return None
-        except STORE_ERRORS:
-            link.shut(messages.UNAVAILABLE, "a store cannot be reached; connect again later")
+        """Write the presence of a session; None where its connection is closed, now or already. Raises STORE_ERRORS.
+
+        A session that was registered before keeps its epoch, and gives way to a newer connection elsewhere.
+        """
+        recipient = await self._recipient(session, link)
+        if recipient is None:
+            return None
+        lease = self._stores.lease
+        session.epoch = await self._stores.presence.register(
+            session.account, session.device, lease.number, lease.incarnation, recipient.type_bit, session.epoch
+        )
+        if session.is_gone():  # closed while its presence was on the way
+            await self.unregister(session)
+            return None
+        if not session.epoch:
+            link.shut(messages.REPLACED, "the device is connected elsewhere")
             return None
         return recipient
 

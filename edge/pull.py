@@ -12,10 +12,10 @@ from aiohttp import web
 from edge import cursor as cursors
 from edge import problems
 from edge.access import Access, number
-from edge.auth import Identity
-from edge.backlog import Recipient
 from edge.cursor import BadCursor, Cursor
-from edge.page import Limits, Page, PageReader
+from edge.identity import Identity
+from edge.item import Limits, Recipient
+from edge.page import Page, PageReader
 from edge.reports import Reports
 from edge.stores import Stores, read_heads
 from streams.settings import Edge
