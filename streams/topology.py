@@ -218,11 +218,17 @@ class Topology(_Strict, frozen=True):
         }
 
     def _changelog_config(self, table: str) -> dict[str, str]:
-        """Rows leave with their window; a segment is deleted whole, so the head of a changelog may be gone."""
+        """Workers delete their rows, and compaction drops them soon; by age go only rows that no record can need.
+
+        That is the window after the oldest record of a source: a worker that was away needs the rows it left.
+        """
         window = milliseconds(self.tables[table].window)
+        sources = {stage.reads for stage in self.stages.values() if stage.table == table}
         return {
             "cleanup.policy": "compact,delete",
-            "retention.ms": str(2 * window),
+            "retention.ms": str(window + max(milliseconds(self.topics[name].retention) for name in sources)),
+            "delete.retention.ms": "60000",
+            "max.compaction.lag.ms": str(max(60_000, window)),
             "segment.ms": str(max(60_000, window // 4)),
             "compression.type": "producer",
             "max.message.bytes": str(_BYTES["MiB"]),

@@ -144,12 +144,15 @@ def test_a_topic_is_configured_in_the_words_of_kafka() -> None:
     assert next(made(replication=1).all_topics()).config["min.insync.replicas"] == "1"
 
 
-def test_a_changelog_forgets_with_its_table() -> None:
-    """Rows stay for two windows; a segment is a quarter of one, at least a minute."""
+def test_a_changelog_outlives_every_record_that_may_need_it() -> None:
+    """Rows stay for the window after the oldest record of the source; a segment is a quarter of it or a minute."""
     configs = {topic.name: topic.config for topic in made().all_topics()}
     seen, latest = configs["router-seen-changelog"], configs["all-latest-changelog"]
-    assert (seen["cleanup.policy"], seen["retention.ms"], seen["segment.ms"]) == ("compact,delete", "1200000", "150000")
-    assert (latest["retention.ms"], latest["segment.ms"]) == ("120000", "60000")
+    assert (seen["cleanup.policy"], seen["segment.ms"]) == ("compact,delete", "150000")
+    assert int(seen["retention.ms"]) == milliseconds("7d") + milliseconds("10m")
+    assert (seen["delete.retention.ms"], seen["max.compaction.lag.ms"]) == ("60000", "600000")
+    assert int(latest["retention.ms"]) == milliseconds("7d") + milliseconds("1m")
+    assert (latest["segment.ms"], latest["max.compaction.lag.ms"]) == ("60000", "60000")
 
 
 def test_a_policy_is_a_use_case_resolved() -> None:
