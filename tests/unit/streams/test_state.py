@@ -239,3 +239,26 @@ def test_bytes_are_counted() -> None:
     assert judging.nbytes == 0
     fill(judging, range(100, 102))
     assert judging.nbytes > 2 * (22 + 16)
+
+
+def test_rows_read_again_after_a_rebalance_change_nothing() -> None:
+    """A partition that stays is read again from where the last recovery ended; its rows are deleted once all the same."""
+    judging = seen()
+    rows = fill(judging, range(100, 110))
+    recovered(judging, rows.items())
+    assert len(judging) == 10
+    assert judging.judge([SeenEntry(name(109), 109, 0, 109 * BUCKET)])[0] == [REPLAY]
+    judging.release(109)
+    assert judging.dead_rows(100) == list(rows)[: 10 - BUCKETS - 1]
+
+
+def test_of_two_entries_for_an_id_the_first_stays() -> None:
+    """Two lives with different knowledge may both have let an id go on; whichever row comes first."""
+    _, early = seen().judge([SeenEntry(name(1), 5, 0, 10_000)])
+    _, late = seen().judge([SeenEntry(name(1), 6, 0, 10_001)])
+    for rows in ([*early, *late], [*late, *early]):
+        judging = seen()
+        for row in rows:
+            recovered(judging, [row])
+        for known in (judging, recovered(seen(), rows)):
+            assert known.judge([SeenEntry(name(1), 7, 0, 10_002)])[0] == [SeenVerdict(5)]
