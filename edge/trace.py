@@ -12,7 +12,7 @@ from streams.cloudevents import decode
 from streams.deadletters import read_dead_letter
 from streams.envelope import Envelope, Push, notification_id, position
 from streams.event import BadEvent, Event
-from streams.outcomes import EVENT_LEVEL, Outcome, decode_outcomes
+from streams.outcomes import EVENT_LEVEL, RANGES, Outcome, decode_outcomes
 from streams.topology import Topology, policies
 
 #: Copies that a replay makes come within so long, ms; a topic is read no further once the event has passed.
@@ -164,7 +164,7 @@ class Reports:
         """Look at the next batch of outcomes; true once all is known and no copy is to be expected."""
         batch = decode_outcomes(record.value or b"")
         for outcome in batch.outcomes:
-            if outcome.since >= 0 or outcome.lane >= 0:
+            if outcome.kind in RANGES:
                 self._range(outcome, record.timestamp, batch.stage)
             elif outcome.seq == self._subject.seq:
                 self._outcome(outcome, record.timestamp, batch.stage)

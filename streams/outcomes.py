@@ -25,6 +25,8 @@ EVENT_LEVEL: Final = frozenset[Kind](
 )
 DEVICE_LEVEL: Final = frozenset[Kind](("acked", "pulled", "accepted", "expired"))
 TERMINAL: Final = EVENT_LEVEL | DEVICE_LEVEL
+#: Said of all notifications of a lane in (since, seq], not of one.
+RANGES: Final = frozenset[Kind](("acked", "pulled"))
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 VERSION: Final = 1
@@ -33,7 +35,7 @@ VERSION: Final = 1
 class Outcome(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """One outcome of the event at position `seq`, for all of it or for some devices.
 
-    A range (`acked`, `pulled`) stands for every notification of `lane` that targets the device in (since, seq].
+    One of RANGES stands for every notification of `lane` that targets the device in (since, seq].
     `detail` says why, with the numbers that decided.
     """
 

@@ -112,7 +112,7 @@ def test_the_whole_way() -> None:
         },
         reports=[
             outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone")), ms=7),
-            outcomes("push", Outcome("pushed", ACCOUNT, SEQ, ("tv",)), ms=9),
+            outcomes("push", Outcome("pushed", ACCOUNT, SEQ, ("tv",), lane=HIGH), ms=9),
             outcomes("edge", Outcome("acked", ACCOUNT, SEQ + 3, ("tv",), since=SEQ - 1, lane=HIGH), ms=30),
         ],
     )
@@ -208,6 +208,23 @@ def test_reading_outcomes_stops_once_all_devices_have_it() -> None:
     settled = Reports(ABOUT, HIGH, -1)
     both = outcomes("edge", tv, phone, ms=7)
     assert [settled.take(record) for record in (stored, both, later)] == [False, False, True]
+
+
+def test_what_a_push_came_to_is_said_of_one_event() -> None:
+    """`pushed` and `undeliverable` name their lane and are no ranges: those of later events say nothing of this one."""
+    pushed = Outcome("pushed", ACCOUNT, SEQ, ("tv",), lane=HIGH)
+    missed = Outcome("undeliverable", ACCOUNT, SEQ, ("phone",), "404", lane=HIGH)
+    later = [msgspec.structs.replace(outcome, seq=SEQ + 1) for outcome in (pushed, missed)]
+    trace = traced(
+        reports=[outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone"))), outcomes("push", *later)]
+    )
+    assert [(fate.device, fate.outcome) for fate in trace.devices] == [("phone", "stored"), ("tv", "stored")]
+    trace = traced(reports=[outcomes("push", pushed, missed, ms=9)])
+    assert [step.what for step in trace.steps] == ["pushed", "undeliverable"]
+    assert [(fate.device, fate.outcome, fate.ms) for fate in trace.devices] == [
+        ("phone", "undeliverable", 9),
+        ("tv", "pushed", 9),
+    ]
 
 
 def test_dead_letter_of_this_record_only() -> None:
