@@ -242,7 +242,7 @@ def test_bytes_are_counted() -> None:
 
 
 def test_rows_read_again_after_a_rebalance_change_nothing() -> None:
-    """A partition that stays is read again from where the last recovery ended; its rows are deleted once all the same."""
+    """A partition that stays is read again from the last recovery on; its rows are deleted once all the same."""
     judging = seen()
     rows = fill(judging, range(100, 110))
     recovered(judging, rows.items())
