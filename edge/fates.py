@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from streams.outcomes import DEVICE_LEVEL, Kind
+from streams.outcomes import DEVICE_LEVEL, RANGES, Kind
 
 #: What is known of a device, least first; of several the last stands.
 RANK: Final[tuple[Kind, ...]] = ("stored", "undeliverable", "pushed", "expired", "accepted", "pulled", "acked")
@@ -74,4 +74,4 @@ def _fate(device: str, marks: list[Mark], appended: int, expires: int, now: int)
 
 
 def _passed_over(mark: Mark, expires: int) -> bool:
-    return mark.kind in ("acked", "pulled") and 0 <= expires < mark.at
+    return mark.kind in RANGES and 0 <= expires < mark.at

@@ -158,7 +158,7 @@ class Reports:
         self.event_level: list[Outcome] = []
         self.steps: list[Step] = []
         self.copies = 0
-        self._known: set[tuple[str, Outcome]] = set()
+        self._known: set[tuple[str, Kind, frozenset[str]]] = set()
 
     def take(self, record: Record) -> bool:
         """Look at the next batch of outcomes; true once all is known and no copy is to be expected."""
@@ -178,10 +178,11 @@ class Reports:
             self.marks += [Mark(device, outcome.kind, at, stage) for device in outcome.devices]
 
     def _outcome(self, outcome: Outcome, at: int, stage: str) -> None:
-        if (stage, outcome) in self._known:
+        said = stage, outcome.kind, frozenset(outcome.devices)  # a replay may find other paths to the same devices
+        if said in self._known:
             self.copies += 1
             return
-        self._known.add((stage, outcome))
+        self._known.add(said)
         if outcome.kind in EVENT_LEVEL:
             self.event_level.append(outcome)
         self.marks += [Mark(device, outcome.kind, at, stage, outcome.detail) for device in outcome.devices]

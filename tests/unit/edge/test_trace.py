@@ -154,14 +154,15 @@ def test_range_covers(since: int, to: int, lane: int, account: str, covered: boo
 
 def test_copies_are_counted_and_change_nothing() -> None:
     """A replay says the same again, in topics and outcomes."""
-    stored = Outcome("stored", ACCOUNT, SEQ, ("tv",))
+    stored = Outcome("stored", ACCOUNT, SEQ, ("tv", "phone"), "socket: tv; inbox: phone", lane=HIGH)
+    again = Outcome("stored", ACCOUNT, SEQ, ("phone", "tv"), "inbox: phone, tv", lane=HIGH)
     trace = traced(
         passed={"events.high": [Raw(offset, NOW + offset, b"", envelope()) for offset in (1, 2, 3)]},
-        reports=[outcomes("store", stored), outcomes("store", stored, ms=8)],
+        reports=[outcomes("store", stored), outcomes("store", again, ms=8)],
     )
     assert trace.copies == 3
     assert [step.what for step in trace.steps] == ["forwarded", "stored"]
-    assert list(lines(trace))[-1] == "  delivered to 0 of 1 devices; 3 copies made by replays"
+    assert list(lines(trace))[-1] == "  delivered to 0 of 2 devices; 3 copies made by replays"
 
 
 def test_device_outranks_what_a_replay_says_of_the_event() -> None:
