@@ -7,7 +7,8 @@ from collections.abc import Callable
 from aiohttp import web
 
 from edge import problems
-from edge.auth import BadToken, Identity, Verifier
+from edge.auth import BadToken, Verifier
+from edge.identity import Identity
 from edge.problems import Problem
 
 _SCHEME = "bearer "

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from joserfc import jwt
@@ -15,6 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 from joserfc.jwt import ClaimsOption
 
+from edge.identity import Identity
 from streams.event import MAX_ACCOUNT_BYTES
 from streams.settings import Tokens
 
@@ -34,15 +35,6 @@ class BadToken(Exception):
 
 class BadKeys(Exception):
     """A key file that cannot be used; the message names it."""
-
-
-class Identity(NamedTuple):
-    """Who a good token speaks for. `expires`: s since 1970."""
-
-    device: str
-    account: str
-    type: str
-    expires: float
 
 
 class Verifier:

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
-from sinks.devices import Device
 
 from edge import cursor as cursors
 from edge import problems
 from edge.access import Access
-from edge.auth import Identity
 from edge.cursor import Cursor
+from edge.identity import Identity
 from edge.problems import Problem
 from edge.stores import Stores, read_heads
+from sinks.devices import Device
 from streams.targets import parse_version
 from streams.topology import Topology
 

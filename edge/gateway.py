@@ -187,7 +187,7 @@ class Gateway:
     # -- presence that was lost
 
     async def recover(self, session: Session) -> None:
-        """Write the presence of a session again, then have it read what was not pushed meanwhile."""
+        """Write the presence of a session again, then have it read what was not pushed. Raises STORE_ERRORS."""
         connection = session.link
         if not isinstance(connection, Connection) or await self._backlog.register(session, connection) is None:
             return

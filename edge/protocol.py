@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from edge import cursor as cursors
 from edge import frames, item
-from edge.auth import Identity
+from edge.identity import Identity
 from sinks.rows import Notification
 from sinks.wire import NOT_HERE, TAKEN, TURNED_TO_SYNC, Note
 

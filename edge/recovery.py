@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from edge.protocol import Session, Sessions
+from edge.stores import STORE_ERRORS
 from sinks.presence import Lease
 from sinks.redis import Redis
 
 _LOOK_S: Final = 0.5
+_RETRY_S: Final = 1.0
 #: Sessions that are recovered a second: each costs a few reads of Redis and of the inbox.
 RATE: Final = 1000
 _STEP: Final = 50
@@ -49,9 +52,21 @@ class Recovery:
         return self._redis.run_id, self._lease.lapsed
 
     async def _all(self) -> None:
-        sessions = self._sessions.all()
-        for at in range(0, len(sessions), _STEP):
-            part = [session for session in sessions[at : at + _STEP] if session.epoch > 0 and not session.is_gone()]
-            await asyncio.gather(*(self._recover(session) for session in part))
-            self.recovered += len(part)
-            await asyncio.sleep(_STEP / RATE)
+        waiting = deque(self._sessions.all())
+        while waiting:
+            part = [waiting.popleft() for _ in range(min(_STEP, len(waiting)))]
+            failed = await asyncio.gather(*map(self._one, part))
+            waiting.extend(session for session, again in zip(part, failed, strict=True) if again)
+            await asyncio.sleep(_STEP / RATE if not any(failed) else _RETRY_S)
+
+    async def _one(self, session: Session) -> bool:
+        """Whether a store was away, so that it has to be tried again."""
+        if session.is_gone() or session.epoch <= 0:  # over, or about to write its presence for the first time
+            return False
+        try:
+            await self._recover(session)
+        except STORE_ERRORS as error:
+            log.warning("presence was not written, trying again: %s", error)
+            return True
+        self.recovered += 1
+        return False

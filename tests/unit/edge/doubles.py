@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge import messages
-from edge.auth import Identity
+from edge.identity import Identity
 from edge.protocol import Session, Sessions, State
 from sinks.cassandra import CassandraUnavailable
 from sinks.devices import Device

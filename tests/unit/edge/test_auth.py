@@ -16,7 +16,8 @@ from joserfc import jwt
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import KeySet, OctKey, OKPKey
 
-from edge.auth import PRIVATE, PUBLIC, BadKeys, BadToken, Identity, Verifier, generate_keys, issue
+from edge.auth import PRIVATE, PUBLIC, BadKeys, BadToken, Verifier, generate_keys, issue
+from edge.identity import Identity
 from streams.settings import Tokens
 
 NOW = int(time.time())
@@ -84,8 +85,8 @@ def test_signatures_that_are_refused(keys: Path, settings: Tokens) -> None:
     head, claims, signature = good.split(".")
     public = OctKey.import_key((keys / PUBLIC).read_bytes())
     none = msgspec.json.encode({"alg": "none"})
+    bare = {name: value for name, value in private(keys).as_dict(private=True).items() if name != "alg"}
     with pytest.warns(SecurityWarning):
-        bare = {name: value for name, value in private(keys).as_dict(private=True).items() if name != "alg"}
         retired = signed(keys, alg="EdDSA", key=OKPKey.import_key(bare))
     for token in (
         signed(keys, key=OKPKey.generate_key("Ed25519")),

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import cursor as cursors
-from edge.backlog import Recipient
 from edge.cursor import Cursor
-from edge.page import Limits, PageReader
+from edge.item import Limits, Recipient
+from edge.page import PageReader
 from streams.targets import EVERY, Predicate
 from tests.unit.edge.doubles import LANES, NOW, FakeInbox, row
 
