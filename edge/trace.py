@@ -12,7 +12,7 @@ from streams.cloudevents import decode
 from streams.deadletters import read_dead_letter
 from streams.envelope import Envelope, Push, notification_id, position
 from streams.event import BadEvent, Event
-from streams.outcomes import EVENT_LEVEL, RANGES, Outcome, decode_outcomes
+from streams.outcomes import EVENT_LEVEL, RANGES, Kind, Outcome, decode_outcomes
 from streams.topology import Topology, policies
 
 #: Copies that a replay makes come within so long, ms; a topic is read no further once the event has passed.
