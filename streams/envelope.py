@@ -121,6 +121,6 @@ class ForeignTopic(Exception):
     def __init__(self, found: bytes, expected: bytes) -> None:
         super().__init__(
             f"a record descends from the ingest topic {found.hex()}, but the cluster's is {expected.hex()}: "
-            "the topic was made anew under the same epoch. Raise `epoch` in topics.yaml before new events are published, "
-            "and drop the records of the old topic."
+            "the topic was made anew under the same epoch. Raise `epoch` in topics.yaml before new events are "
+            "published, and drop the records of the old topic."
         )

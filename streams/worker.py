@@ -29,6 +29,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
     """Run a worker until it is told to stop (0) or fails (70)."""
     configure_logs(worker, settings.log_level)
     topic_id = ingest_topic_id(settings)
+    factories = {binding: factory(binding.handler) for binding in topology.bindings(worker)}
     app = build_app(worker, settings, topology)
     metrics = Metrics()
     tables = {name: _table(app, name, worker, settings, topology) for name in topology.tables_of(worker)}
@@ -49,7 +50,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
 
     export(metrics, app, tables)
     with serve_health(settings.health.host, settings.health.port, probes(app, metrics)):
-        return run(app, resources=opening(app, settings, topology.bindings(worker), stage))
+        return run(app, resources=opening(app, settings, factories, stage))
 
 
 def build_app(worker: str, settings: Settings, topology: Topology) -> Any:
@@ -78,7 +79,10 @@ def build_app(worker: str, settings: Settings, topology: Topology) -> Any:
 
 
 def opening(
-    app: Any, settings: Settings, bindings: list[StageBinding], stage: Callable[[StageBinding, Resources], Stage]
+    app: Any,
+    settings: Settings,
+    factories: Mapping[StageBinding, Factory],
+    stage: Callable[[StageBinding, Resources], Stage],
 ) -> Callable[[], AbstractAsyncContextManager[None]]:
     """What `run` enters before the app starts: opens what the stages need and adds their agents."""
 
@@ -86,18 +90,25 @@ def opening(
     async def entered() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             resources = Resources(settings, stack)
-            for binding in bindings:
-                handler = await factory(binding.handler)(stage(binding, resources))
+            for binding, make in factories.items():
+                handler = await make(stage(binding, resources))
                 add_agent(app, f"{binding.stage}:{binding.topic}", settings.topic_prefix + binding.topic, handler)
             yield
 
     return entered
 
 
+class UnknownHandler(Exception):
+    """A stage names a handler that is not there; `lockstep check` says so too."""
+
+
 def factory(path: str) -> Factory:
-    """The handler factory at a dotted path."""
+    """The handler factory at a dotted path. Raises UnknownHandler."""
     module, _, name = path.rpartition(".")
-    found: Factory = getattr(importlib.import_module(module), name)
+    try:
+        found: Factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UnknownHandler(f"handler {path}: {error}") from error
     return found
 
 

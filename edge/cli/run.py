@@ -13,10 +13,13 @@ from streams.settings import Settings
 @pass_settings
 def run(settings: Settings, worker: str) -> None:
     """Run WORKER of topics.yaml until it is told to stop."""
+    from streams.signals import stop_on_signals
+
+    stop_on_signals()  # importing takes a second, and a stop may come in it
     from streams.conform import unknown
     from streams.worker import main
 
-    topology = topology_of(settings, handlers=True)
+    topology = topology_of(settings)
     if worker not in topology.workers:
         raise click.ClickException(unknown("worker", worker, topology.workers))
     end(main(worker, settings, topology))
