@@ -5,58 +5,44 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Final
-
-import aiohttp
-import msgspec
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 from sinks import redis, wire
 from sinks.gateways import Gateways, connect_gateways
-from sinks.parcels import Gateway, Parcel, parcels
+from sinks.posts import Gateway, Posts, connect_http
 from sinks.presence import Presence, Registration
 from sinks.push import Result, Sink
 from sinks.redis import RedisUnavailable
-from streams.envelope import Push
-from streams.settings import Settings
+from sinks.wire import NOT_HERE, TAKEN, TURNED_TO_SYNC, Delivery, Note
+from streams.envelope import Push, notification_id
 from streams.stage import Stage
 
-#: A gateway answers in milliseconds; one that is silent this long is left out for a while, so that it holds up nobody.
-TIMEOUT_S: Final = 2.0
-SILENCE_S: Final = 5.0
-AWAY: Final = "gateway-away"
-_BUSY: Final = (429, 503)
-_HEADERS: Final = {"Content-Type": wire.CONTENT_TYPE}
+#: A parcel is full at so many payload bytes or notes; a note larger than that has one of its own.
+MAX_BYTES: Final = 1 << 20
+MAX_NOTES: Final = 512
+_WHY: Final = {NOT_HERE: "not-here", TURNED_TO_SYNC: "syncing"}
 log = logging.getLogger(__name__)
-
-
-@asynccontextmanager
-async def connect_http(_: Settings) -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections to gateways, kept open."""
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
-        yield session
 
 
 async def sink(stage: Stage) -> Sink:
     """The sink of the platform `socket`."""
     presence = Presence(await stage.resources.get(redis.connect))
     gateways = await stage.resources.get(connect_gateways)
-    return SocketSink(await stage.resources.get(connect_http), gateways, presence)
+    posts = Posts(await stage.resources.get(connect_http), gateways)
+    return SocketSink(posts, gateways, presence)
 
 
 class SocketSink:
-    """Posts to gateways. Nothing is tried again: a device that was missed reads its inbox."""
+    """Sorts pushes by gateway. Nothing is tried again: a device that was missed reads its inbox."""
 
-    def __init__(self, http: aiohttp.ClientSession, gateways: Gateways, presence: Presence) -> None:
-        self.posts = 0
+    def __init__(self, posts: Posts, gateways: Gateways, presence: Presence) -> None:
         self.statuses: Counter[str] = Counter()  # results by status, or why there was none
         self.forgotten = 0  # presence entries that were removed
-        self._http = http
+        self._posts = posts
         self._gateways = gateways
         self._presence = presence
-        self._silent: dict[Gateway, float] = {}  # until when each is left out, loop time
 
     async def deliver(self, pushes: Sequence[Push]) -> list[Result]:
         """Deliver to all gateways at once; the failure of one is no other's."""
@@ -81,7 +67,7 @@ class SocketSink:
         gone: list[Registration] = []
         failure = ""
         for parcel in own:
-            answer = failure or await self._post(gateway, parcel)
+            answer = failure or await self._posts.send(gateway, parcel.body(gateway), len(parcel.recipients))
             if isinstance(answer, str):
                 failure = answer
                 results += parcel.failed(failure)
@@ -90,36 +76,6 @@ class SocketSink:
                 gone += parcel.gone(answer, pushes)
         return results, gone
 
-    async def _post(self, gateway: Gateway, parcel: Parcel) -> list[int] | str:
-        """The statuses of the parcel's devices, or why there are none."""
-        place = self._gateways.address(gateway.number)
-        if place is None or place.incarnation != gateway.incarnation or self._is_silent(gateway):
-            return AWAY
-        url = f"http://{place.address}{wire.PATH}"
-        body = wire.encode_delivery(parcel.delivery(gateway))
-        for last in (False, True):
-            try:
-                return await self._exchange(url, body, len(parcel.recipients))
-            except TimeoutError:
-                self._silent[gateway] = asyncio.get_running_loop().time() + SILENCE_S
-                log.warning("gateway %d at %s is silent, left out for %g s", gateway.number, url, SILENCE_S)
-                break
-            except (aiohttp.ClientError, OSError) as error:
-                # an idle connection may be closed just as this leaves; what arrives twice is dropped as a copy
-                if last or not isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
-                    log.warning("no push to gateway %d at %s: %s", gateway.number, url, error)
-                    break
-        return AWAY
-
-    def _is_silent(self, gateway: Gateway) -> bool:
-        until = self._silent.get(gateway)
-        if until is None:
-            return False
-        if asyncio.get_running_loop().time() < until:
-            return True
-        del self._silent[gateway]
-        return False
-
     async def _forget(self, gone: Sequence[Registration]) -> None:
         """Remove presence that no gateway answers for; where a newer connection stands, it stays."""
         try:
@@ -127,22 +83,99 @@ class SocketSink:
         except RedisUnavailable as error:
             log.warning("presence of %d devices that are gone stays for now: %s", len(gone), error)
 
-    async def _exchange(self, url: str, body: bytes, devices: int) -> list[int] | str:
-        self.posts += 1
-        async with self._http.post(url, data=body, headers=_HEADERS) as response:
-            answer = await response.read()
-            if response.status in _BUSY:
-                return "rate"
-            if response.status == wire.MISDIRECTED:
-                return AWAY
-            if response.status != 200:
-                log.error("gateway at %s answered %d", url, response.status)
-                return AWAY
-        try:
-            statuses = wire.decode_statuses(answer)
-        except msgspec.MsgspecError:
-            statuses = []
-        if len(statuses) != devices:
-            log.error("gateway at %s gave no status for each of %d devices", url, devices)
-            return AWAY
-        return statuses
+
+class Recipient(NamedTuple):
+    """A device in a parcel, in the order of the gateway's statuses. `push` is the place of its push in the batch."""
+
+    push: int
+    device: str
+    epoch: int
+    targeted: bool
+
+
+class Parcel:
+    """What one POST carries."""
+
+    def __init__(self) -> None:
+        self.notes: list[Note] = []
+        self.recipients: list[Recipient] = []
+        self.size = 0
+
+    def body(self, gateway: Gateway) -> bytes:
+        """The body of the POST."""
+        return wire.encode_delivery(Delivery(gateway.number, gateway.incarnation, self.notes))
+
+    def failed(self, why: str) -> list[Result]:
+        """The results where the gateway gave no statuses."""
+        return [Result(r.push, r.device, "later", why) for r in self.recipients if r.targeted]
+
+    def results(self, statuses: Sequence[int]) -> list[Result]:
+        """The results by the gateway's statuses."""
+        return [
+            _result(recipient, status)
+            for recipient, status in zip(self.recipients, statuses, strict=True)
+            if recipient.targeted
+        ]
+
+    def gone(self, statuses: Sequence[int], pushes: Sequence[Push]) -> list[Registration]:
+        """Presence that the gateway knows nothing of."""
+        return [
+            Registration(pushes[r.push].account, r.device, r.epoch)
+            for r, status in zip(self.recipients, statuses, strict=True)
+            if status == NOT_HERE
+        ]
+
+
+def parcels(pushes: Sequence[Push]) -> Mapping[Gateway, list[Parcel]]:
+    """The parcels of each gateway, in order of position: they must leave one after the other."""
+    sorted_: dict[Gateway, list[Parcel]] = {}
+    for number, push in enumerate(pushes):
+        for gateway, recipients in _by_gateway(number, push).items():
+            own = sorted_.setdefault(gateway, [])
+            note = _note(push, recipients)
+            size = len(note.payload)
+            if not own or own[-1].size + size > MAX_BYTES or len(own[-1].notes) == MAX_NOTES:
+                own.append(Parcel())
+            own[-1].notes.append(note)
+            own[-1].recipients.extend(recipients)
+            own[-1].size += size
+    return sorted_
+
+
+def _by_gateway(number: int, push: Push) -> dict[Gateway, list[Recipient]]:
+    """Targets before others, as the gateway answers."""
+    found: dict[Gateway, list[Recipient]] = {}
+    for targeted, paths in ((True, push.targets), (False, push.others)):
+        for device, gateway, incarnation, epoch in paths:
+            recipients = found.setdefault(Gateway(gateway, incarnation), [])
+            recipients.append(Recipient(number, device, epoch, targeted))
+    return found
+
+
+def _note(push: Push, recipients: Sequence[Recipient]) -> Note:
+    targets = tuple(r.device for r in recipients if r.targeted)
+    return Note(
+        id=notification_id(push.seq, push.partition, push.topic_id),
+        account=push.account,
+        type=push.type,
+        lane=push.lane,
+        seq=push.seq,
+        prev=push.prev,
+        time=push.time,
+        expires=push.expires,
+        events=push.events,
+        content_type=push.content_type,
+        payload=push.payload if targets else b"",
+        targets=targets,
+        others=tuple(r.device for r in recipients if not r.targeted),
+    )
+
+
+def _result(recipient: Recipient, status: int) -> Result:
+    if status == TAKEN:
+        return Result(recipient.push, recipient.device, "delivered")
+    if status == NOT_HERE:
+        return Result(recipient.push, recipient.device, "gone", _WHY[status])
+    if status == TURNED_TO_SYNC:
+        return Result(recipient.push, recipient.device, "later", _WHY[status])
+    return Result(recipient.push, recipient.device, "refused", f"status {status}")

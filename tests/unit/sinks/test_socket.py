@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sinks import parcels as module
 from sinks import wire
-from sinks.parcels import Gateway, parcels
+from sinks.posts import Gateway
 from sinks.push import Result
+from sinks.socket import MAX_BYTES, MAX_NOTES, parcels
 from streams.envelope import notification_id
 from tests.unit.fakes import NOW, TOPIC_ID, at
 from tests.unit.sinks.make import push
@@ -48,18 +48,17 @@ def test_statuses_stand_for_targets_then_others() -> None:
 
 def test_parcels_are_bounded_and_keep_the_order() -> None:
     """By bytes and by notes."""
-    half = b"x" * (module.MAX_BYTES // 2)
+    half = b"x" * (MAX_BYTES // 2)
     large = parcels([push(n, payload=half) for n in range(5)])[Gateway(5, 1)]
     assert [len(parcel.notes) for parcel in large] == [2, 2, 1]
-    many = parcels([push(n, payload=b"") for n in range(module.MAX_NOTES + 1)])[Gateway(5, 1)]
-    assert [len(parcel.notes) for parcel in many] == [module.MAX_NOTES, 1]
+    many = parcels([push(n, payload=b"") for n in range(MAX_NOTES + 1)])[Gateway(5, 1)]
+    assert [len(parcel.notes) for parcel in many] == [MAX_NOTES, 1]
     assert [note.seq for parcel in large for note in parcel.notes] == [at(n) for n in range(5)]
 
 
 def test_a_delivery_travels() -> None:
     """What the worker encodes is what the gateway decodes."""
     (parcel,) = parcels([push(1), push(2)])[Gateway(5, 1)]
-    sent = parcel.delivery(Gateway(5, 1))
-    read = wire.decode_delivery(wire.encode_delivery(sent))
+    read = wire.decode_delivery(parcel.body(Gateway(5, 1)))
     assert (read.gateway, read.incarnation, read.notes) == (5, 1, parcel.notes)
     assert wire.decode_statuses(wire.encode_statuses([200, 404])) == [200, 404]
