@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -58,8 +59,14 @@ class Recipient(NamedTuple):
 
 def timestamp(ms: int) -> str:
     """RFC 3339 in UTC, with milliseconds; years outside 1 to 9999 become the nearest that can be written."""
-    moment = _EPOCH + timedelta(milliseconds=min(max(ms, _FIRST_MS), _LAST_MS))
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, rest = divmod(min(max(ms, _FIRST_MS), _LAST_MS), 1000)
+    return f"{_second(second)}.{rest:03}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(second: int) -> str:
+    """Times of notifications lie close together."""
+    return (_EPOCH + timedelta(seconds=second)).replace(tzinfo=None).isoformat()
 
 
 def encode_prefix(content: Content, lane: str) -> bytes:

@@ -42,7 +42,10 @@ class PushPort:
             return Answer(400, b"")
         if (delivery.gateway, delivery.incarnation) != (self._lease.number, self._lease.incarnation):
             return Answer(wire.MISDIRECTED, b"")
-        statuses = self._sessions.push(delivery.notes, int(self._clock() * 1000))
+        try:
+            statuses = self._sessions.push(delivery.notes, int(self._clock() * 1000))
+        except OverflowError:  # a position that is none
+            return Answer(400, b"")
         return Answer(200, wire.encode_statuses(statuses))
 
     def application(self) -> web.Application:

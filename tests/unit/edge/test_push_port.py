@@ -94,6 +94,14 @@ def test_requests_in_pieces_are_answered_in_order(data: st.DataObject) -> None:
     assert link.items() == [5]
 
 
+def test_a_position_that_is_none_is_refused() -> None:
+    """The connection of the worker goes on."""
+    protocol, transport, link = scene()
+    protocol.data_received(request(delivery(7, note(0, 0, -1, "tv"))) + request(delivery(7, note(0, 0, 5, "tv"))))
+    assert [status for status, _ in answers(transport.data)] == [400, 200]
+    assert link.items() == [5]
+
+
 @pytest.mark.parametrize(
     "head",
     [
