@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import shlex
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.local.config import LocalError, default_config
+from deploy.local.config import Config, LocalError, default_config
 from deploy.local.pipeline import Member, Pipeline, ProcessFailed, environment
-from deploy.local.ports import is_free
+from deploy.local.ports import holder, is_free
 from deploy.local.servers import start
 from examples.demo.play import Play
-from streams.check import load_file
-from streams.settings import Settings, read_settings
+from streams.check import TopologyError, load_file
+from streams.settings import LOCAL, PREFIX, Settings, SettingsError, read_settings
 from streams.topology import Topology
 
 ROOT = Path(__file__).parents[2]
 NEXT = """
 It stays up. Try, in another terminal:
   export PATH="$PWD/.venv/bin:$PATH"
-  lockstep listen my-tv --account me --type tv              # be a television
+{exports}  lockstep listen my-tv --account me --type tv              # be a television
   lockstep send --account me --type member.plan.changed --data '{{"plan":"premium"}}'
   lockstep trace {partition}:{offset}                                      # what became of an event
   lockstep pull phone-2 --account household-7 --type phone
-  curl -s localhost:9090/metrics | grep lockstep_outcomes
+  curl -s localhost:{metrics}/metrics | grep lockstep_outcomes  # of the router
 A token of the television, for a client of your own: lockstep token tv --account household-7 --type tv
 Ctrl-C stops the workers; `make down` stops Kafka, Cassandra and Redis."""
 
@@ -37,38 +40,76 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo")
     parser.add_argument("--once", action="store_true", help="end after the scenario")
     once: bool = parser.parse_args().once
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as on Ctrl-C: no process is left behind
     try:
-        with pipeline() as (running, settings):
-            topology = load_file(settings.topology)
-            members = boot(running, topology)
-            play = Play(settings, topology, running.directory / "keys" / "private.jwk")
-            good = asyncio.run(play.run())
-            if not once and good:
-                print(NEXT.format(partition=play.place[0], offset=play.place[1]))
-                wait_for_the_end(members)
-            return 0 if good else 1
-    except (LocalError, ProcessFailed) as error:
+        return perform(default_config(), once)
+    except (LocalError, ProcessFailed, SettingsError, TopologyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
 
 
+def perform(config: Config, once: bool) -> int:
+    """Boot, play, and stay unless `once`."""
+    variables = settings_of(config, os.environ)
+    settings = read_settings(variables)
+    topology = load_file(settings.topology, settings)
+    with pipeline(config, variables, settings, topology) as running:
+        members = boot(running, topology)
+        play = Play(settings, topology)
+        good = asyncio.run(play.run())
+        if not once and good:
+            exports = "".join(f"  export {name}={shlex.quote(text)}\n" for name, text in unusual(variables))
+            partition, offset = play.place
+            router = members[1].health_port
+            print(NEXT.format(exports=exports, partition=partition, offset=offset, metrics=router), flush=True)
+            wait_for_the_end(members)
+        return 0 if good else 1
+
+
+def settings_of(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
+    """Settings of every process: those of the shell, but servers, keys and topology are the demo's. SettingsError."""
+    asked = {name: text for name, text in environ.items() if name.startswith(PREFIX) and not name.startswith(LOCAL)}
+    return asked | own_settings(config, read_settings(asked))
+
+
+def own_settings(config: Config, asked: Settings) -> dict[str, str]:
+    """What the demo sets. Its keys lie where `lockstep` looks for them by default."""
+    servers = config.endpoints
+    ports = asked.edge.port, asked.edge.push_port
+    found = environment(servers.kafka, servers.cassandra, servers.redis, config.home, *ports)
+    return found | {"LOCKSTEP_TOPOLOGY": str(ROOT / "topics.yaml")}
+
+
+def unusual(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What `lockstep` must be told in another terminal because it is not the default."""
+    usual = Settings()
+    cassandra = usual.cassandra.contact_points[0], usual.cassandra.port
+    redis = usual.redis.host, usual.redis.port
+    ports = usual.edge.port, usual.edge.push_port
+    known = environment(usual.kafka.servers, cassandra, redis, ROOT / ".local", *ports)
+    known["LOCKSTEP_TOPOLOGY"] = str(ROOT / "topics.yaml")
+    yield from ((name, text) for name, text in sorted(variables.items()) if known.get(name) != text)
+
+
 @contextmanager
-def pipeline() -> Iterator[tuple[Pipeline, Settings]]:
+def pipeline(config: Config, variables: dict[str, str], settings: Settings, topology: Topology) -> Iterator[Pipeline]:
     """Servers that are up, and a pipeline that is not yet."""
-    config = default_config()
-    endpoints = start(config, report=print).endpoints
-    directory = config.home / "demo"
-    variables = {
-        **environment(endpoints.kafka, endpoints.cassandra, endpoints.redis, directory, 8080, 8081),
-        "LOCKSTEP_TOPOLOGY": str(ROOT / "topics.yaml"),
-    }
-    taken = [port for port in (8080, 8081, *range(9090, 9096)) if not is_free(port)]
-    if taken:
-        raise LocalError(f"port {taken[0]} is taken: stop what listens there, a demo in another terminal perhaps")
-    with Pipeline(variables, directory) as running:
-        yield running, read_settings(variables)
+    health = range(settings.health.port, settings.health.port + 1 + len(topology.workers))
+    require_free((settings.edge.port, settings.edge.push_port, *health))
+    start(config, report=print)
+    with Pipeline(variables, config.home / "demo", health) as running:
+        yield running
+
+
+def require_free(ports: Sequence[int]) -> None:
+    """Raise LocalError unless all ports can be listened on."""
+    for port in ports:
+        if not port or not is_free(port):
+            taken = f"is taken{holder(port)}: stop what listens there" if port else "is none"
+            choice = "LOCKSTEP_EDGE__PORT, LOCKSTEP_EDGE__PUSH_PORT or LOCKSTEP_HEALTH__PORT"
+            raise LocalError(f"port {port} {taken}, or choose another by {choice}")
 
 
 def boot(running: Pipeline, topology: Topology) -> list[Member]:

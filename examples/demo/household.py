@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from edge.auth import issue
+from edge.auth import PRIVATE, issue
 from edge.client import Closed, DeviceClient
 from examples.demo.scenario import ACCOUNT, Home
 from streams.settings import Tokens
@@ -70,6 +70,6 @@ class Device:
                     await socket.ack()
 
 
-def token_for(home: Home, keys: Path) -> str:
-    """A development token of a device."""
-    return issue(keys, Tokens(), home.id, ACCOUNT, home.type, DAY)
+def token_for(home: Home, tokens: Tokens) -> str:
+    """A development token of a device, signed with the key beside the public ones."""
+    return issue(Path(tokens.keys).with_name(PRIVATE), tokens, home.id, ACCOUNT, home.type, DAY)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeVar
 
 from edge.client import DeviceClient
@@ -35,11 +34,10 @@ PASSED = {
 class Play:
     """One performance; `run` says whether every expected outcome was seen."""
 
-    def __init__(self, settings: Settings, topology: Topology, keys: Path) -> None:
+    def __init__(self, settings: Settings, topology: Topology) -> None:
         self.place = (0, 0)
         self._settings = settings
         self._topology = topology
-        self._keys = keys
         self._devices: dict[str, Device] = {}
         self._missed: list[Step] = []
         self._wrong = 0
@@ -63,7 +61,7 @@ class Play:
     async def _move_in(self, stack: AsyncExitStack) -> None:
         url = f"http://{self._settings.edge.host}:{self._settings.edge.port}"
         for home in HOUSEHOLD:
-            client = await stack.enter_async_context(DeviceClient(url, home.id, token_for(home, self._keys)))
+            client = await stack.enter_async_context(DeviceClient(url, home.id, token_for(home, self._settings.tokens)))
             device = self._devices[home.id] = Device(home, client)
             await device.register()
             if home.on:
