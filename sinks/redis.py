@@ -126,6 +126,10 @@ class _Connection(asyncio.Protocol):
             self.abort()
 
     def _take(self, reply: Any) -> None:
+        if not self._waiting:  # "max number of clients reached" is said before anything is asked
+            log.warning("Redis says unasked: %s", reply)
+            self.abort()
+            return
         waiting = self._waiting[0]
         waiting.replies.append(reply)
         if len(waiting.replies) == waiting.needs:

@@ -174,3 +174,16 @@ async def test_a_query_that_is_wrong_is_no_outage(disk: Cassandra) -> None:
     """It is a fault of ours, and raises as such."""
     with pytest.raises(InvalidRequest):
         await disk.prepare("SELECT a FROM nothing")
+
+
+async def test_a_statement_that_fails_raises_and_the_session_goes_on(disk: Cassandra) -> None:
+    """On the server, or before it is sent; an answer that nobody waits for any more disturbs nobody."""
+    statement = await disk.prepare("SELECT seq FROM inbox WHERE account = ? AND lane = ?")
+    with pytest.raises(InvalidRequest):
+        await disk.execute("SELECT nothing FROM inbox")
+    with pytest.raises(TypeError):
+        await disk.execute(statement, ("a", "not a number"))
+    call = asyncio.create_task(disk.execute(statement, ("a", 0)))
+    await asyncio.sleep(0)
+    call.cancel()
+    assert await disk.execute(statement, ("a", 0)) == []

@@ -55,6 +55,16 @@ async def test_a_late_registration_leaves_the_newer_connection(memory: Redis, ac
     assert await _entries(memory, account) == {b"tv": (new, 2, 1, 1)}
 
 
+async def test_forgotten_scripts_are_loaded_again(memory: Redis, account: str) -> None:
+    """A flush, or a replica that took over, costs one more trip."""
+    presence = Presence(memory)
+    await memory.call(command(b"SCRIPT", b"FLUSH"))
+    epoch = await presence.register(account, "tv", 1, 1, 1)
+    await memory.call(command(b"SCRIPT", b"FLUSH"))
+    both = [Registration(account, "tv", epoch), Registration(account, "phone", epoch)]
+    assert await presence.remove_all(both) == [True, False]
+
+
 async def test_entries_that_must_have_ended_are_swept(memory: Redis, account: str) -> None:
     """Those of other devices that are too old, and values that are none."""
     presence = Presence(memory)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.servers import Running, local_servers
-from sinks.gateways import Gateways, Lease
+from sinks import gateways as module
+from sinks.gateways import Gateways, Lease, connect_gateways
 from sinks.heads import Heads
 from sinks.redis import Redis, RedisUnavailable, ReplyError, command, connect, usable
 from streams import settings
@@ -92,6 +93,41 @@ async def test_a_restart_is_a_new_life(own: Running) -> None:
         assert redis.failures > 0
 
 
+async def test_the_view_of_the_gateways_stands_while_redis_is_away(
+    own: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is offline because Redis is; a lease that was held goes on once it is back."""
+    monkeypatch.setattr(module, "_REFRESH_S", 0.05)
+    async with (
+        connect(_settings(own)) as redis,
+        Lease(redis, "host:1", 0.6) as lease,
+        connect_gateways(_settings(own)) as view,
+    ):
+        own.kill("redis")
+        await until(lambda: "stays as it was" in caplog.text and "cannot be renewed" in caplog.text)
+        assert view.address(lease.number) == (lease.incarnation, "host:1")
+        await asyncio.to_thread(own.restart, "redis")
+        await until(lambda: lease.lapsed == 1)
+        await until(lambda: view.address(lease.number) == (lease.incarnation, "host:1"))
+
+
+async def test_a_server_that_speaks_another_protocol_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    """It is no Redis; the reason is logged."""
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(RedisUnavailable, match="connection was lost"):
+            async with connect(Settings(redis=settings.Redis(port=port, timeout=0.3))):
+                pass
+    assert "not RESP" in caplog.text
+
+
 async def test_a_server_that_hangs_is_given_up(own: Running) -> None:
     """No answer in time drops the connection with all that is in flight; it comes back by itself."""
     async with connect(_settings(own)) as redis:
@@ -110,6 +146,20 @@ async def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(RedisUnavailable, match=r"127\.0\.0\.1:1 .*Connect call failed"):
         async with connect(nowhere):
             pass
+
+
+async def test_a_server_that_is_full_of_clients_is_tried_again(own: Running) -> None:
+    """Once a client leaves there is room."""
+    async with connect(_settings(own)) as first:
+        assert await first.call(command(b"CONFIG", b"SET", b"maxclients", b"1")) == [b"OK"]
+        try:
+            with pytest.raises(RedisUnavailable):
+                async with connect(_settings(own)):
+                    pass
+        finally:
+            assert await first.call(command(b"CONFIG", b"SET", b"maxclients", b"100")) == [b"OK"]
+        async with connect(_settings(own)) as second:
+            assert await _answers(second)
 
 
 async def test_a_password_is_sent(own: Running) -> None:

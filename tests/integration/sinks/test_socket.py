@@ -14,10 +14,11 @@ from msgspec.structs import replace
 
 from sinks import wire
 from sinks.gateways import Gateways, Lease
+from sinks.posts import Posts, connect_http
 from sinks.presence import Presence
 from sinks.push import Result, stage
 from sinks.redis import Redis, command
-from sinks.socket import SocketSink, connect_http
+from sinks.socket import SocketSink
 from streams.envelope import encode
 from streams.settings import Settings
 from streams.stage import Resources
@@ -77,7 +78,8 @@ async def open_gateway(memory: Redis) -> AsyncIterator[Open]:
 async def socket_sink(memory: Redis, store_settings: Settings) -> AsyncIterator[SocketSink]:
     """The sink, with a view of the gateways that is still empty."""
     async with connect_http(store_settings) as http:
-        yield SocketSink(http, Gateways(memory), Presence(memory))
+        gateways = Gateways(memory)
+        yield SocketSink(Posts(http, gateways), gateways, Presence(memory))
 
 
 async def test_one_post_a_gateway(socket_sink: SocketSink, open_gateway: Open) -> None:
@@ -100,7 +102,7 @@ async def test_one_post_a_gateway(socket_sink: SocketSink, open_gateway: Open) -
         (at(2), at(1), ("tv",), ()),
     ]
     assert [(n.seq, n.targets, n.others) for n in second.notes] == [(at(1), ("phone",), ("web",))]
-    assert (socket_sink.posts, socket_sink.statuses) == (2, {"delivered": 3})
+    assert (socket_sink._posts.sent, socket_sink.statuses) == (2, {"delivered": 3})
     assert await socket_sink.deliver([]) == []
 
 
@@ -184,15 +186,38 @@ async def test_a_gateway_that_is_silent_is_left_out_for_a_while(
         return await gateway.take(delivery)
 
     gateway.answer = hang
-    monkeypatch.setattr(socket_sink._http, "_timeout", ClientTimeout(total=0.2))
+    monkeypatch.setattr(socket_sink._posts._http, "_timeout", ClientTimeout(total=0.2))
     targeted = [push(1, targets=(gateway.path("tv"),))]
     away = [Result(0, "tv", "later", "gateway-away")]
     assert await socket_sink.deliver(targeted) == away
     assert await socket_sink.deliver(targeted) == away
     assert len(gateway.deliveries) == 1
     release.set()
-    socket_sink._silent = dict.fromkeys(socket_sink._silent, 0.0)
+    socket_sink._posts._silent = dict.fromkeys(socket_sink._posts._silent, 0.0)
     assert await socket_sink.deliver(targeted) == [Result(0, "tv", "delivered")]
+
+
+async def test_a_connection_that_was_closed_while_idle_is_opened_again(socket_sink: SocketSink, memory: Redis) -> None:
+    """The push leaves a second time: a gateway drops what it has. Closed twice, the gateway is away."""
+    replies = [wire.encode_statuses([200]), b"", wire.encode_statuses([200]), b"", b""]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+        body = replies.pop(0)
+        if body:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        async with Lease(memory, f"127.0.0.1:{port}", 30) as lease:
+            targeted = [push(1, targets=(("tv", lease.number, lease.incarnation, NOW),))]
+            results = [(await socket_sink.deliver(targeted))[0] for _ in range(3)]
+    assert [r.detail or r.status for r in results] == ["delivered", "delivered", "gateway-away"]
+    assert replies == []
 
 
 async def test_large_batches_leave_in_parts_and_in_order(socket_sink: SocketSink, open_gateway: Open) -> None:
