@@ -10,7 +10,7 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-e
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-unit lint fmt clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit lint fmt reference clean test-fresh
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,22 +37,29 @@ status: python ## show which local servers are up
 demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
-test: lint ## run every check and every test suite, on servers of its own
+test: lint test-core ## run every check and every test suite, on servers of its own
 	@$(LOCAL) tools --node
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests $(CORE:%=--ignore=%)
 
-test-unit: venv ## run the unit tests, which need no server
-	$(BIN)/pytest -q tests/unit
+test-core: venv ## run the tests of the pure core, which must cover it fully
+	$(BIN)/pytest -q $(CORE) --cov --cov-config=tests/pure.coveragerc --cov-report=term
 
-lint: venv ## check style, types and the import contracts
+test-unit: venv ## run the unit tests of the packages: quick, no server needed
+	$(BIN)/pytest -q $(CORE)
+
+lint: venv ## check style, types, the import contracts and that generated pages are fresh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
+	$(BIN)/python -m deploy.reference --check
 
 fmt: venv ## format the code and sort its imports
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
+
+reference: venv ## write docs/settings.md and docs/topics.schema.json anew from the code
+	$(BIN)/python -m deploy.reference
 
 test-fresh: python ## run `make demo ONCE=1` and `make test` from a clone on a minimal Debian (root); GOALS="..." for others
 	@$(PYTHON) -m deploy.local.fresh $(GOALS)

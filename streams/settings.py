@@ -26,7 +26,14 @@ class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Kafka(_Frozen, frozen=True):
-    """The cluster. `security` holds librdkafka's properties for TLS and SASL, as a JSON object."""
+    """The cluster.
+
+    servers: Bootstrap addresses, `host:port`, separated by commas.
+    security: librdkafka's properties for TLS and SASL, such as `security.protocol` and `sasl.username`.
+    session_timeout: After so long without a heartbeat a worker's partitions go to another one, s.
+    commit_interval: Time between two commits of a worker, s.
+    max_message_bytes: Largest record that a worker produces; topics take no more than `max_message` of topics.yaml.
+    """
 
     servers: str = "127.0.0.1:19092"
     security: dict[str, str] = {}
@@ -36,7 +43,17 @@ class Kafka(_Frozen, frozen=True):
 
 
 class Cassandra(_Frozen, frozen=True):
-    """Inbox and device registry. `replication` is the replication factor of the keyspace that `schema apply` makes."""
+    """Inbox and device registry.
+
+    contact_points: Hosts at which the cluster is found.
+    port: Port of the native protocol on every host.
+    keyspace: Keyspace of both tables; `lockstep schema apply` makes it.
+    local_dc: Data centre whose hosts are asked, and to which the quorum of reads and writes belongs.
+    replication: Replicas in that data centre, for a keyspace that `schema apply` makes.
+    username: Empty: no authentication.
+    password: That of the user.
+    timeout: Longest wait for a request, s; `store` tries this long before the worker ends.
+    """
 
     contact_points: tuple[str, ...] = ("127.0.0.1",)
     port: Port = 19042
@@ -49,7 +66,14 @@ class Cassandra(_Frozen, frozen=True):
 
 
 class Redis(_Frozen, frozen=True):
-    """Heads, presence, leases and the copy of the registry."""
+    """Heads, presence, leases and the copy of the registry.
+
+    host: Where Redis is.
+    port: Its port.
+    username: Empty: the default user.
+    password: Empty: no authentication.
+    timeout: Longest wait for an answer, s; `store` tries this long before the worker ends.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 16379
@@ -59,7 +83,20 @@ class Redis(_Frozen, frozen=True):
 
 
 class Edge(_Frozen, frozen=True):
-    """What `lockstep edge` serves. `advertise` is the host at which push workers reach this gateway."""
+    """What `lockstep edge` serves.
+
+    host: Address on which devices are served.
+    port: Their port.
+    push_host: Address on which workers' pushes are taken; keep it inside.
+    push_port: Their port.
+    advertise: Host at which push workers reach this gateway.
+    hello_timeout: Time that a new socket has for its hello, s.
+    ping_interval: Time between two pings, s; a device silent for twice as long is dropped.
+    lifetime: After so long, less a random tenth, a device is asked to connect again, s.
+    lease: Life of this gateway's lease in Redis, s; its devices count as offline when it lapses.
+    page_limit: Most items of one page of a pull.
+    page_bytes: Most bytes of the items of one page; a first item always fits.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -72,11 +109,16 @@ class Edge(_Frozen, frozen=True):
     lease: Seconds = 12.0
     page_limit: Positive = 200
     page_bytes: Positive = 256 * 1024
-    long_poll: Seconds = 25.0
 
 
 class Tokens(_Frozen, frozen=True):
-    """Device tokens: JWT signed with Ed25519. `keys` is a file with a JWK Set of public keys."""
+    """Device tokens: JWT signed with Ed25519.
+
+    keys: File with the JWK Set of public keys; read again within 10 s when it changes.
+    issuer: What the claim `iss` must be.
+    audience: What the claim `aud` must be, or hold.
+    leeway: How far clocks may differ, s.
+    """
 
     keys: str = ".local/keys/public.jwks"
     issuer: str = "lockstep"
@@ -85,14 +127,24 @@ class Tokens(_Frozen, frozen=True):
 
 
 class Health(_Frozen, frozen=True):
-    """/livez, /readyz and /metrics of this process. Port 0 turns them off."""
+    """/livez, /readyz and /metrics of this process.
+
+    host: Address on which they are served.
+    port: Their port; 0 turns them off.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 9090
 
 
 class Limits(_Frozen, frozen=True):
-    """What an event may be. `fingerprint_key` keys the digests of the tables; one value for the whole installation."""
+    """What an event may be.
+
+    event_bytes: Longest event, bytes of value and headers.
+    future_tolerance: How far an event's time may be ahead of the broker's clock, s.
+    redelivery_horizon: How long producers may send an event again, s; the window of `seen` must not be shorter.
+    fingerprint_key: Secret that keys the digests of the tables; one value for the whole installation, never changed.
+    """
 
     event_bytes: Positive = 16 * 1024
     future_tolerance: Seconds = 300.0
@@ -101,7 +153,13 @@ class Limits(_Frozen, frozen=True):
 
 
 class Settings(_Frozen, frozen=True):
-    """Everything a process may be told."""
+    """Everything a process may be told.
+
+    topology: File with the topology; `topics.yaml` falls back to the copy in the package.
+    topic_prefix: Put before the name of every topic and consumer group, such as `staging.`.
+    data_dir: Directory for what a worker may lose.
+    log_level: Least level of the logs: DEBUG, INFO, WARNING or ERROR.
+    """
 
     topology: str = "topics.yaml"
     topic_prefix: Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9]+[.-])*\Z")] = ""

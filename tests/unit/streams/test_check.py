@@ -199,7 +199,7 @@ def test_packaged_copy_stands_in_for_the_default_file(tmp_path: Path, monkeypatc
 
 
 def test_published_schema_is_the_schema_of_the_code() -> None:
-    """docs/topics.schema.json was written by this release: `make schema` writes it."""
+    """docs/topics.schema.json was written by this release: `make reference` writes it."""
     assert json.loads((ROOT / "docs" / "topics.schema.json").read_text()) == schema()
 
 
