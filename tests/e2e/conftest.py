@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from deploy.local.pipeline import Pipeline, environment
 from deploy.local.ports import free_ports
+from streams.transport.client import Publisher
 from tests.e2e.system import System
 
 #: Makes a system with a prefix of its own; its logs and keys lie in the directory.
@@ -32,8 +33,11 @@ def prepare(kafka: str, cassandra_address: tuple[str, int], redis_address: tuple
             "LOCKSTEP_KAFKA__SESSION_TIMEOUT": "6",
             "LOCKSTEP_TOPOLOGY": str(Path(__file__).parents[2] / "topics.yaml"),
         }
-        with Pipeline(settings, directory, health_ports=health) as pipeline:
-            made = System(pipeline, kafka, prefix, f"http://127.0.0.1:{edge_port}")
+        with (
+            Pipeline(settings, directory, health_ports=health) as pipeline,
+            closing(Publisher(kafka, **{"linger.ms": 20})) as publisher,
+        ):
+            made = System(pipeline, kafka, prefix, f"http://127.0.0.1:{edge_port}", publisher)
             made.prepare()
             yield made
 

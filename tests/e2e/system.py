@@ -9,6 +9,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from deploy.local.pipeline import Member, Pipeline
 from streams.outcomes import Outcome, decode_outcomes
+from streams.transport.client import Publisher
 
 WORKERS = ("router", "critical", "high", "normal", "low")
 
@@ -21,6 +22,8 @@ class System:
     kafka: str
     prefix: str
     url: str
+    #: Puts records that come one right after the other into one batch.
+    publisher: Publisher
 
     def prepare(self) -> None:
         """Make topics, schema and keys."""
