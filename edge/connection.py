@@ -163,6 +163,7 @@ class Connection(asyncio.Protocol):
             text = frame.payload
         if text is None:
             return
+        frames.check_text(text)
         if self.phase is Phase.OPEN:
             self._gateway.message(self, text)
         elif self._transport is not None:

@@ -57,7 +57,7 @@ class Devices:
         identity = self._access.device(request)
         try:
             body = _body(await request.read())
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise problems.malformed("body", str(error)) from error
         self._check(body, identity)
         known = await self._stores.registry.get(identity.account, identity.device)

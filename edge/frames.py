@@ -73,6 +73,14 @@ def unmask(payload: bytes, mask: bytes) -> bytes:
     return (int.from_bytes(payload, "little") ^ int.from_bytes(keys, "little")).to_bytes(size, "little")
 
 
+def check_text(payload: bytes) -> None:
+    """Raise BadFrame unless a text message is UTF-8, which its reader need not look at everywhere."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError as error:
+        raise BadFrame(1007, f"a text message is not UTF-8: {error.reason} at {error.start}") from error
+
+
 def header(opcode: int, size: int) -> bytes:
     """Header of a whole, unmasked frame with a payload of `size` bytes."""
     first = 0x80 | opcode

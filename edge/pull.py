@@ -95,7 +95,7 @@ class Pull:
         try:
             body = _ack_body(await request.read())
             cursor = cursors.decode(body.cursor, len(self._lanes))
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise problems.malformed("body", str(error)) from error
         except BadCursor as error:
             raise problems.malformed("cursor", str(error)) from error

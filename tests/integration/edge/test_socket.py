@@ -198,9 +198,16 @@ async def test_what_is_refused_leaves_the_neighbours_undisturbed(house: House) -
                 closed, frames = await bad.closed()
                 assert (closed, frames[-1]["error"], frames[-1]["code"]) == (code, name, code), message
                 assert frames[-1]["detail"]
-        for raw, code in ((b"\x00\x01", 1003), ("{", 4400), ("[" * 10_000, 4400), ("x" * 20_000, 1009)):
+        not_utf8 = b'{"type":"hello","token":"\xff"}'
+        for raw, text, code in (
+            (b"\x00\x01", False, 1003),
+            (not_utf8, True, 1007),
+            (b"{", True, 4400),
+            (b"[" * 10_000, True, 4400),
+            (b"x" * 20_000, True, 1009),
+        ):
             async with house.socket() as bad:
-                await bad.connection.send(raw)
+                await bad.connection.send(raw, text=text)
                 assert (await bad.closed())[0] == code
         assert await house.push(house.note(0, seq_of(1), 2, ("tv-1",))) == [200]
         assert numbers(await neighbour.items(1)) == [2]

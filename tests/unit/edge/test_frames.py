@@ -105,6 +105,15 @@ def test_a_frame_against_the_protocol_has_its_close_code(data: bytes, code: int)
     assert caught.value.code == code
 
 
+@given(st.binary(max_size=20))
+def test_a_text_is_utf8_or_has_its_close_code(payload: bytes) -> None:
+    """1007, as the standard has it, for what Python's decoder refuses too."""
+    refused = attempt(lambda: frames.check_text(payload))
+    good = payload.decode(errors="ignore").encode() == payload
+    assert (refused is None) == good
+    assert refused is None or refused.code == 1007
+
+
 def test_fragments_out_of_order_and_binary_messages_are_refused() -> None:
     """Each with its code."""
     first = frames.Frame(frames.TEXT, False, b"", 0)
