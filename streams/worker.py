@@ -13,9 +13,9 @@ from typing import Any
 from streams.admin import ingest_topic_id
 from streams.health import Check, Probes, serve_health
 from streams.logs import configure_logs
-from streams.metrics import Metrics
+from streams.metrics import Metrics, StageMetrics
 from streams.settings import Settings
-from streams.stage import Factory, Resources, Stage
+from streams.stage import Batch, Factory, Handler, Resources, Stage
 from streams.tables import make_table
 from streams.topology import StageBinding, Topology, milliseconds
 from streams.transport import add_agent, attach, make_app, run, stats
@@ -91,11 +91,24 @@ def opening(
         async with AsyncExitStack() as stack:
             resources = Resources(settings, stack)
             for binding, make in factories.items():
-                handler = await make(stage(binding, resources))
+                made = stage(binding, resources)
+                handler = counted(await make(made), made.metrics)
                 add_agent(app, f"{binding.stage}:{binding.topic}", settings.topic_prefix + binding.topic, handler)
             yield
 
     return entered
+
+
+def counted(handler: Handler, metrics: StageMetrics) -> Handler:
+    """The handler, its finished batches counted."""
+
+    async def handle(batch: Batch) -> int:
+        taken = await handler(batch)
+        metrics.records += len(batch.records)
+        metrics.batches += 1
+        return taken
+
+    return handle
 
 
 class UnknownHandler(Exception):
