@@ -1,0 +1,81 @@
+"""What the pages name is there: files, headings, targets of make, commands, reasons and close codes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge import messages
+from edge.cli import main
+from edge.messages import Closing
+from streams.outcomes import REASONS
+from tests.unit.fakes import ROOT
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+FOLDERS = ("streams", "agents", "sinks", "edge", "deploy", "tests", "bench", "docs", "examples")
+
+
+@pytest.fixture(params=PAGES, ids=lambda page: page.name)
+def page(request: pytest.FixtureRequest) -> Path:
+    """Each page in turn."""
+    found: Path = request.param
+    return found
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as web sites make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_lead_somewhere(page: Path) -> None:
+    """To a file of the repository, and to a heading of it where one is named."""
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
+        file = (page.parent / target) if target else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
+
+
+def test_paths_are_there(page: Path) -> None:
+    """Whatever stands in backticks and begins with a folder of ours."""
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`", page.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_targets_of_make_are_there(page: Path) -> None:
+    """In running text and in examples."""
+    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^    )make ([a-z-]+)", page.read_text(), re.MULTILINE))
+    assert named <= known
+
+
+def test_commands_are_there(page: Path) -> None:
+    """Every `lockstep COMMAND`."""
+    named = set(re.findall(r"(?:`|^    )lockstep ([a-z]+)\b", page.read_text(), re.MULTILINE))
+    assert named - {"up"} <= set(main.commands)  # the demo's own line: lockstep up in …
+
+
+def test_the_page_for_producers_has_every_reason() -> None:
+    """And no other."""
+    text = (ROOT / "docs" / "producers.md").read_text()
+    table = text[text.index("| reason |") :].split("\n\n", 1)[0]
+    assert re.findall(r"^\| `([a-z-]+)`", table, re.MULTILINE) == list(REASONS)
+
+
+def test_the_page_for_devices_has_every_reason_to_close() -> None:
+    """With its code."""
+    rows = re.findall(r"^\| (\d{4}) \| (.*?) \|", (ROOT / "docs" / "devices.md").read_text(), re.MULTILINE)
+    listed = {(int(code), name) for code, names in rows for name in re.findall(r"`([a-z-]+)`", names)}
+    known = {(made.code, made.name) for made in vars(messages).values() if isinstance(made, Closing)}
+    assert known <= listed
+
+
+def test_the_list_of_targets_in_the_readme_is_that_of_make() -> None:
+    """`make help` prints it."""
+    listed = re.findall(r"^    (make [a-z-]+ {2,}.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = [line.strip() for line in printed.splitlines()]
+    assert [line for line in listed if not re.match(r"make (demo|test) +#", line)] == lines
