@@ -5,6 +5,8 @@ LOCAL := $(PYTHON) -m deploy.local
 BIN := .venv/bin
 # The folders that hold Python now.
 CODE := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,streams agents sinks edge deploy tests bench examples)))))
+# The unit tests of the packages.
+CORE := $(addprefix tests/unit/,agents edge sinks streams transport)
 # Never written by hand: a lock file names no package index.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host
