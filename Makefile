@@ -6,7 +6,7 @@ BIN := .venv/bin
 # The folders that hold Python now.
 CODE := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,streams agents sinks edge deploy tests bench examples)))))
 # The unit tests of the packages.
-CORE := $(addprefix tests/unit/,agents edge sinks streams transport)
+CORE := $(addprefix tests/unit/,agents edge sinks streams)
 # Never written by hand: a lock file names no package index.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host

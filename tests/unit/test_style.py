@@ -6,7 +6,9 @@ import ast
 import io
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterator
+from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
 
@@ -106,3 +108,13 @@ def test_the_measures_measure() -> None:
     assert isinstance(function, ast.FunctionDef)
     assert body_lines(function) == 3
     assert [line for line, comment in comments('x = "noqa"\ny = 1  # NOQA: E501\n') if SILENCED.search(comment)] == [2]
+
+
+def test_the_coverage_of_the_pure_core_is_asked_of_all_of_it() -> None:
+    """The modules of the import contract and those of the coverage gate are the same."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    pure = next(contract for contract in contracts if contract["name"].startswith("The pure core"))
+    gate = ConfigParser()
+    gate.read(ROOT / "tests" / "pure.coveragerc")
+    included = gate["report"]["include"].split()
+    assert included == [name.replace(".", "/") + ".py" for name in pure["source_modules"]]

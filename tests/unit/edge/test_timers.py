@@ -30,6 +30,8 @@ def test_deadlines_fire_in_order_and_once() -> None:
     deadlines.discard("b")
     deadlines.discard("nobody")
     assert deadlines.members() == ["a", "c"]
+    assert "a" in deadlines
+    assert "b" not in deadlines
     assert deadlines.advance() == ["a"]
     assert len(deadlines) == 1
     assert deadlines.advance() == ["c"]

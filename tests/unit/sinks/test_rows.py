@@ -84,6 +84,13 @@ def test_a_packed_row_is_a_statement_with_eight_values() -> None:
     ]
 
 
+def test_rows_of_the_same_lengths_share_a_layout() -> None:
+    """What a cached layout packs is what a fresh one packs."""
+    packer = Packer(b"q")
+    packer.pack(row_of(envelope(1), NOW))
+    assert packer.pack(row_of(envelope(2), NOW)) == Packer(b"q").pack(row_of(envelope(2), NOW))
+
+
 def test_the_layouts_kept_are_bounded() -> None:
     """Hostile lengths cannot fill the memory, and rows stay right."""
     packer = Packer(b"q")

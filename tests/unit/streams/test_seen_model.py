@@ -65,7 +65,7 @@ def faults(seeds: Iterable[int], make: type[SeenState] = SeenState, tolerance: i
     return found
 
 
-@pytest.mark.parametrize(("few", "runs"), [(0, 80), (24, 250)])
+@pytest.mark.parametrize(("few", "runs"), [(0, 25), (24, 80)])
 def test_an_id_takes_effect_once_and_none_is_lost(few: int, runs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With entries judged one by one, and with entries judged all at once."""
     monkeypatch.setattr(state, "_FEW", few)
