@@ -16,6 +16,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.cloudevents import decode
 from streams.event import Event
 from streams.transport.client import Publisher, RawRecord, partition_for, read_partition
+from tests.e2e.household import Household
+from tests.e2e.system import System
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "node-producer"
 PARTITIONS = 12
@@ -163,3 +165,20 @@ def test_lock_file_names_no_address() -> None:
     packages = [package for name, package in lock["packages"].items() if name]
     assert packages
     assert all("resolved" not in package and package["integrity"].startswith("sha512-") for package in packages)
+
+
+async def test_what_a_foreign_producer_publishes_reaches_a_television(installed: Path, running: System) -> None:
+    """Both modes, through the whole pipeline: every event arrives once, its payload as it was sent."""
+    async with Household(running) as home:
+        tv = await home.on("tv")
+        sent = []
+        for mode in ("binary", "structured"):
+            events = [
+                {"id": f"{mode}-{n}", "source": "/node", "type": "member.viewing.updated", "subject": home.account,
+                 "datacontenttype": "application/json", "data": {"n": n, "title": "Amélie"}}
+                for n in range(5)
+            ]  # fmt: skip
+            publish(installed, running.kafka, running.topic("ingest"), mode, events)
+            sent += events
+        await tv.shows(*(event["id"] for event in sent))
+        assert [item["data"] for item in tv.items] == [event["data"] for event in sent]
