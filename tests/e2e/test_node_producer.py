@@ -180,5 +180,5 @@ async def test_what_a_foreign_producer_publishes_reaches_a_television(installed:
             ]  # fmt: skip
             publish(installed, running.kafka, running.topic("ingest"), mode, events)
             sent += events
-        await tv.shows(*(event["id"] for event in sent))
+        await tv.shows(*(str(event["id"]) for event in sent))
         assert [item["data"] for item in tv.items] == [event["data"] for event in sent]
