@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
-from sinks.devices import Registry
 
 from edge.access import Access
 from edge.auth import BadKeys, Verifier
@@ -27,6 +26,7 @@ from edge.recovery import Recovery
 from edge.reports import Reports
 from edge.stores import Stores
 from sinks import cassandra, redis
+from sinks.devices import Registry
 from sinks.heads import Heads
 from sinks.inbox import InboxReader
 from sinks.presence import Lease, Presence

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from sinks.devices import Registry
-
 from sinks.cassandra import CassandraUnavailable
+from sinks.devices import Registry
 from sinks.heads import Heads
 from sinks.inbox import InboxReader
 from sinks.presence import Lease, Presence
