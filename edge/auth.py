@@ -129,21 +129,32 @@ def generate_keys(directory: Path) -> tuple[Path, Path]:
     return private, public
 
 
-def issue(private_jwk: Path, settings: Tokens, device: str, account: str, type_: str, lifetime: float) -> str:
-    """A token that is good for `lifetime` seconds. Raises BadKeys, or BadToken for claims that no edge takes."""
+def issue(
+    private_jwk: Path,
+    settings: Tokens,
+    device: str,
+    account: str,
+    type_: str,
+    lifetime: float,
+    now: float | None = None,
+) -> str:
+    """A token that is good for `lifetime` seconds from `now` on (s, the moment of the call where it is None).
+
+    Raises BadKeys, or BadToken for claims that no edge takes.
+    """
     try:
         key = OKPKey.import_key(msgspec.json.decode(private_jwk.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError, JoseError, msgspec.MsgspecError) as error:
         raise BadKeys(f"{private_jwk}: not a private Ed25519 key: {error}") from error
-    now = int(time.time())
+    issued = int(time.time() if now is None else now)
     claims = {
         "iss": settings.issuer,
         "aud": settings.audience,
         "sub": device,
         "account": account,
         "type": type_,
-        "iat": now,
-        "exp": now + int(lifetime),
+        "iat": issued,
+        "exp": issued + int(lifetime),
     }
     _identity(claims)
     return jwt.encode({"alg": ALGORITHMS[0], "kid": key.kid}, claims, key, algorithms=ALGORITHMS)

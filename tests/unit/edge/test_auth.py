@@ -52,7 +52,7 @@ def signed(keys: Path, *, alg: str = "Ed25519", key: Any = None, **changes: Any)
 
 def test_an_issued_token_is_taken(keys: Path, settings: Tokens) -> None:
     """The second time from the cache, until it has expired."""
-    token = issue(keys / PRIVATE, settings, "tv-1", "alice", "tv", 600)
+    token = issue(keys / PRIVATE, settings, "tv-1", "alice", "tv", 600, NOW)
     verifier = Verifier(settings)
     for _ in range(2):
         identity = verifier.verify(token, NOW)
@@ -119,7 +119,7 @@ def test_any_of_several_keys_may_have_signed_and_the_file_may_change(tmp_path: P
     file.write_bytes(msgspec.json.encode(KeySet([old, new]).as_dict(private=False)))
     settings = Tokens(keys=str(file))
     verifier = Verifier(settings)
-    tokens = [issue(path, settings, "tv", "alice", "tv", 600) for path in (keys / PRIVATE, second[0])]
+    tokens = [issue(path, settings, "tv", "alice", "tv", 600, NOW) for path in (keys / PRIVATE, second[0])]
     for token in tokens:
         assert verifier.verify(token, NOW).device == "tv"
     assert not verifier.reload()
@@ -164,7 +164,7 @@ def test_key_files(tmp_path: Path) -> None:
 def test_a_token_that_no_edge_would_take_is_not_issued(keys: Path, settings: Tokens) -> None:
     """Said at once, not at the first hello."""
     with pytest.raises(BadToken, match="device id"):
-        issue(keys / PRIVATE, settings, "a/b", "alice", "tv", 600)
+        issue(keys / PRIVATE, settings, "a/b", "alice", "tv", 600, NOW)
 
 
 def test_the_cache_is_bounded(keys: Path, settings: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
