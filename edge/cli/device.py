@@ -47,6 +47,11 @@ class State:
         self._path = path
         self._device = device
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the next run will know where this one stopped."""
+        return self._path is not None
+
     def read(self) -> str:
         """The cursor kept, empty if there is none. Raises ClickException for another device's file."""
         if self._path is None or not self._path.exists():

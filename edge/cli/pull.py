@@ -17,7 +17,10 @@ from streams.settings import Settings
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Most items of one page.")
 @click.option("--no-ack", is_flag=True, help="Take what comes and say nothing.")
 def pull(settings: Settings, device: Device, limit: int, no_ack: bool) -> None:
-    """Be DEVICE: register, fetch all that it missed, print each item as a JSON line, ack."""
+    """Be DEVICE: register, fetch all that it missed, print each item as a JSON line, ack.
+
+    With --state it goes on where it stopped, the first time from its registration; without, all that is kept comes.
+    """
     import aiohttp
 
     try:
@@ -31,6 +34,8 @@ async def _pull(device: Device, limit: int, ack: bool) -> None:
 
     async with DeviceClient(device.url, device.id, device.token, device.state.read()) as client:
         await client.register(device.type, device.app_version)
+        if not device.state.is_kept:
+            client.cursor = ""  # that of its registration is behind all that it missed
         more = True
         while more:
             try:

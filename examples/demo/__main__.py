@@ -29,7 +29,7 @@ It stays up. Try, in another terminal:
 {exports}  lockstep listen my-tv --account me --type tv              # be a television
   lockstep send --account me --type member.plan.changed --data '{{"plan":"premium"}}'
   lockstep trace {partition}:{offset}                                      # what became of an event
-  lockstep pull my-phone --account me --type phone --state .local/phone.json  # once to register, again after a send
+  lockstep pull phone-2 --account household-7 --type phone  # all that its inbox keeps; --state remembers the place
   curl -s localhost:{metrics}/metrics | grep lockstep_outcomes  # of the router
 A token of the television, for a client of your own: lockstep token tv --account household-7 --type tv
 Ctrl-C stops the workers; `make down` stops Kafka, Cassandra and Redis."""
