@@ -38,7 +38,7 @@ class PushPort:
         """Deliver a batch. 421 says nothing about the devices: it was meant for another gateway, or a former one."""
         try:
             delivery = wire.decode_delivery(body)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Answer(400, b"")
         if (delivery.gateway, delivery.incarnation) != (self._lease.number, self._lease.incarnation):
             return Answer(wire.MISDIRECTED, b"")

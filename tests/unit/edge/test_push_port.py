@@ -102,6 +102,14 @@ def test_a_position_that_is_none_is_refused() -> None:
     assert link.items() == [5]
 
 
+def test_text_that_is_not_utf8_is_refused() -> None:
+    """As any other rubbish, and the connection of the worker goes on."""
+    protocol, transport, _ = scene()
+    body = delivery(7, note(0, 0, 5, "tv")).replace(b"tv", b"\xff\xfe")
+    protocol.data_received(request(body) + request(delivery(7, note(0, 0, 5, "tv"))))
+    assert [status for status, _ in answers(transport.data)] == [400, 200]
+
+
 @pytest.mark.parametrize(
     "head",
     [
