@@ -25,11 +25,11 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
                 continue
             if transport.failure is None:
                 try:
-                    taken = await handler(batch)
+                    result = await handler(batch)
                 except Exception as error:
                     transport.fail(error)
             if transport.failure is not None:
                 await asyncio.Event().wait()
-            batch.done(taken)
+            batch.done(result)
 
     app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name=name)(agent)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 
-from streams.stage import Record
+from streams.logtime import UNKNOWN
+from streams.stage import Life, Record
 from streams.transport.batch import Batch, Partition
 from streams.transport.mark import NOTHING_TAKEN, Mark
 
@@ -16,6 +17,8 @@ class OffsetsWentBack(Exception):
 
 class Ledger:
     """Exact low watermark of every input partition.
+
+    A handler that holds records back says how far it is: its batch is finished, and the mark stands before them.
 
     Written on the main loop alone. `has_room` is also called from the consumer's thread, and takes single steps only.
     """
@@ -31,6 +34,8 @@ class Ledger:
         self.gaps = 0  # times that offsets were jumped over
         self._working: set[Batch] = set()  # begun, not finished
         self._open = True
+        self._clocks: dict[Partition, int] = {}  # log time at `position`
+        self._lives: defaultdict[Partition, Life] = defaultdict(Life)
         self._on_finish = on_finish
         self._out: defaultdict[Partition, deque[Batch]] = defaultdict(deque)  # handed out, oldest first
         self._finished: dict[Partition, Mark] = {}  # not yet committed
@@ -55,13 +60,14 @@ class Ledger:
         if missing < 0:
             raise OffsetsWentBack(f"{topic}[{partition}]: got offset {first} after {first - missing - 1}")
         self.gaps += missing > 0
-        batch = Batch(topic, partition, records, self)
+        batch = Batch(topic, partition, records, self, self._clocks.get(source, UNKNOWN), self._lives[source])
         self._out[source].append(batch)
         self.position[source] = batch.end
+        self._clocks[source] = batch.clock_after
         return batch, missing
 
     def watermark(self, source: Partition) -> int:
-        """Highest seq taken from this partition by finished batches."""
+        """Highest seq taken from this partition by finished batches, below what they hold back."""
         return self.taken.get(source, NOTHING_TAKEN)
 
     def begin(self, batch: Batch) -> bool:
@@ -79,10 +85,14 @@ class Ledger:
         was_full = len(out) >= self.max_batches
         if batch in out:
             while out and out[0].finished:
-                first = out.popleft()
-                self._finished[first.source] = Mark(first.end, first.taken)
-                self.taken[first.source] = first.taken
+                self._advance(batch.source, out.popleft().mark)
         self._on_finish(was_full and len(out) < self.max_batches)
+
+    def _advance(self, source: Partition, mark: Mark) -> None:
+        """A mark that stands where the commit does is nothing to commit again."""
+        self.taken[source] = mark.taken
+        if mark != self.committed.get(source):
+            self._finished[source] = mark
 
     def close(self) -> None:
         """No batch begins until `open`; those in work go on."""
@@ -110,8 +120,10 @@ class Ledger:
     def forget(self, sources: Iterable[Partition]) -> None:
         """Drop all that is known of partitions that are gone or about to be read anew."""
         for source in sources:
-            for book in (self._out, self._finished, self.position, self.taken, self.committed):
+            for book in (self._out, self._finished, self.position, self.taken, self.committed, self._clocks):
                 book.pop(source, None)
+            self._lives[source].over = True
+            del self._lives[source]
 
     def start(self, source: Partition, mark: Mark | None) -> None:
         """Begin anew at what is committed, or, where nothing is, wherever the partition begins."""
@@ -120,3 +132,4 @@ class Ledger:
             self.position[source] = mark.offset
             self.taken[source] = mark.taken
             self.committed[source] = mark
+            self._clocks[source] = mark.clock

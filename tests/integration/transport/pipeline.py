@@ -21,7 +21,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.transport.client import RawRecord, read_partition, watermarks
-from streams.transport.mark import Mark, decode_watermark
+from streams.transport.mark import Mark, decode_metadata
 from tests.integration.transport.stages import SEQ
 from tests.integration.transport.worker import Options
 
@@ -278,4 +278,4 @@ async def _committed(servers: str, group: str, sources: list[tuple[str, int]]) -
         found = await consumer._coordinator.fetch_committed_offsets(partitions)
     finally:
         await consumer.stop()
-    return {(tp[0], tp[1]): Mark(at.offset, decode_watermark(at.metadata)) for tp, at in found.items()}
+    return {(tp[0], tp[1]): decode_metadata(at.offset, at.metadata) for tp, at in found.items()}

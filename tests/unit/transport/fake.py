@@ -15,6 +15,7 @@ from faust.assignor.client_assignment import ClientAssignment
 from faust.types import TP
 from mode import Service
 
+from streams.logtime import UNKNOWN
 from streams.stage import Handler
 from streams.transport import BatchTransport, add_agent, make_app
 from streams.transport.batch import Partition
@@ -31,7 +32,7 @@ class Rec(NamedTuple):
 
     offset: int
     value: bytes | None = b""
-    timestamp: int = 1_700_000_000_000
+    timestamp: int = UNKNOWN
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.logtime import UNKNOWN, Progress
 from streams.transport.batch import Batch
 from streams.transport.ledger import Ledger, OffsetsWentBack
 from streams.transport.mark import Mark
@@ -19,7 +20,7 @@ class Rec(NamedTuple):
     """A record with nothing in it."""
 
     offset: int
-    timestamp: int = 0
+    timestamp: int = UNKNOWN
     key: bytes | None = None
     value: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
@@ -139,6 +140,64 @@ def test_offsets_that_go_back_are_refused() -> None:
     ledger.start(SOURCE, Mark(10, 3))
     with pytest.raises(OffsetsWentBack, match=r"t\[0\]: got offset 0 after 9"):
         ledger.hand_out(*SOURCE, [Rec(0)])
+
+
+def _timed(ledger: Ledger, first: int, *timestamps: int) -> Batch:
+    records = [Rec(first + number, timestamp) for number, timestamp in enumerate(timestamps)]
+    batch, _ = ledger.hand_out(*SOURCE, records)
+    return batch
+
+
+def test_the_commit_stands_before_what_is_held_back() -> None:
+    """A batch whose records are held is finished and makes room; the mark is the handler's, and rises with it."""
+    ledger = Ledger()
+    first, second, third = (_hand_out(ledger, start, start + 3) for start in (0, 3, 6))
+    first.done(Progress(1, 10, 100))
+    second.done(Progress(1, 10, 100))
+    assert ledger.in_flight(SOURCE) == 1
+    assert ledger.has_room(SOURCE)
+    assert ledger.committable() == {SOURCE: Mark(1, 10, 100)}
+    assert third.watermark() == 10
+    third.done(Progress(9, 80, 300))
+    assert ledger.committable() == {SOURCE: Mark(9, 80, 300)}
+
+
+def test_a_mark_that_does_not_move_is_not_committed_again() -> None:
+    """An open window over many batches costs no commits."""
+    ledger = Ledger()
+    ledger.start(SOURCE, Mark(4, 7, 50))
+    _hand_out(ledger, 4, 6).done(Progress(4, 7, 50))
+    assert ledger.committable() == {}
+    _hand_out(ledger, 6, 8).done(Progress(8, 9, 60))
+    assert ledger.committable() == {SOURCE: Mark(8, 9, 60)}
+
+
+def test_log_time_is_the_running_maximum_from_the_commit_on() -> None:
+    """Each batch knows the time before it, also where the one before is unfinished; an older append moves nothing."""
+    ledger = Ledger()
+    ledger.start(SOURCE, Mark(4, 7, 50))
+    first, second, third = _timed(ledger, 4, 30, 40), _timed(ledger, 6, 70, 60), _timed(ledger, 8, 65)
+    assert [batch.clock for batch in (first, second, third)] == [50, 50, 70]
+    first.done(1)
+    assert ledger.committable() == {SOURCE: Mark(6, 1, 50)}
+    second.done(2)
+    third.done(3)
+    assert ledger.committable() == {SOURCE: Mark(9, 3, 70)}
+
+
+def test_a_life_ends_with_the_next_seek_or_the_revocation() -> None:
+    """What a stage holds of a partition is over then; other partitions live on."""
+    ledger = Ledger()
+    ledger.start(SOURCE, None)
+    one, two = _hand_out(ledger, 0, 2), _hand_out(ledger, 2, 4)
+    other, _ = ledger.hand_out("t", 1, [Rec(0)])
+    assert one.life is two.life
+    assert one.life is not other.life
+    ledger.start(SOURCE, Mark(2, 1))
+    anew = _hand_out(ledger, 2, 4)
+    assert (one.life.over, anew.life.over, other.life.over) == (True, False, False)
+    ledger.forget([SOURCE])
+    assert anew.life.over
 
 
 @given(st.permutations(range(8)), st.lists(st.integers(min_value=1, max_value=5), min_size=8, max_size=8))
