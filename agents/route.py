@@ -24,10 +24,10 @@ from streams.envelope import VERSION, Envelope, encode, position
 from streams.event import BadEvent, Event
 from streams.fingerprint import digest_of, seen_fingerprint
 from streams.outcomes import Outcome
+from streams.policies import policies
 from streams.seen import SeenEntry
 from streams.stage import Batch, Handler, Record, Stage
 from streams.targets import Predicate
-from streams.topology import policies
 
 
 class Candidate(NamedTuple):
@@ -62,8 +62,10 @@ class Router:
         """Forward what passes; every other record gets its outcome, and the bad ones their dead letter."""
         outcomes: list[Outcome] = []
         candidates = []
+        clock = batch.clock
         for record in batch.records:
-            judged = self._judge(record, batch.partition)
+            clock = max(clock, record.timestamp)
+            judged = self._judge(record, batch.partition, clock)
             if isinstance(judged, Candidate):
                 candidates.append(judged)
             else:
@@ -72,7 +74,7 @@ class Router:
         await self._stage.report(batch.partition, outcomes)
         return position(self._stage.topology.epoch, batch.records[-1].offset)
 
-    def _judge(self, record: Record, partition: int) -> Candidate | tuple[str, Refusal]:
+    def _judge(self, record: Record, partition: int, clock: int) -> Candidate | tuple[str, Refusal]:
         try:
             event = decode(record.key, record.value, record.headers)
         except BadEvent as bad:
@@ -80,7 +82,7 @@ class Router:
         policy = self._policies.get(event.type)
         if policy is None:
             return event.account, unknown_type(event)
-        facts = Facts(record.timestamp, _size(record), policy)
+        facts = Facts(clock, _size(record), policy)
         refusal = first_refusal(self._gates, event, facts)
         if refusal is None:
             right = self._places.misplaced(event.source, event.account, partition)
@@ -108,9 +110,9 @@ class Router:
                 await self._stage.output.send(topic, partition, record.key, value)
 
     def _entry(self, candidate: Candidate) -> SeenEntry:
-        record, event, _ = candidate
+        record, event, facts = candidate
         fingerprint = seen_fingerprint(self._key, event.account, event.source, event.id)
-        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), record.timestamp)
+        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), facts.appended)
 
     def _envelope(self, candidate: Candidate, partition: int) -> Envelope:
         record, event, facts = candidate
@@ -121,13 +123,13 @@ class Router:
             topic_id=self._stage.topic_id,
             partition=partition,
             seq=position(self._stage.topology.epoch, record.offset),
-            lane=policy.lane,
+            lane=policy.lane_at(record.timestamp),
             account=event.account,
             source=event.source,
             id=event.id,
             type=event.type,
             time=event.time,
-            appended=record.timestamp,
+            appended=facts.appended,
             deadline=deadline_of(event, facts),
             expires=expiry_of(event, facts),
             content_type=event.content_type,

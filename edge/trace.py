@@ -10,10 +10,11 @@ import msgspec
 from edge.fates import Fate, Mark, fold
 from streams.cloudevents import decode
 from streams.deadletters import read_dead_letter
-from streams.envelope import Envelope, Push, notification_id, position
+from streams.envelope import Envelope, Push, is_tick, notification_id, position
 from streams.event import BadEvent, Event
 from streams.outcomes import EVENT_LEVEL, RANGES, Kind, Outcome, decode_outcomes
-from streams.topology import Topology, policies
+from streams.policies import policies
+from streams.topology import Topology
 
 #: Copies that a replay makes come within so long, ms; a topic is read no further once the event has passed.
 GRACE_MS: Final = 60_000
@@ -85,7 +86,7 @@ def subject(topology: Topology, partition: int, record: Record) -> Subject:
         account = (record.key or b"").decode(errors="replace")
         return Subject(partition, record.offset, seq, record.timestamp, account, None, -1, -1)
     policy = policies(topology).get(event.type)
-    lane, expires = (policy.lane, record.timestamp + policy.ttl) if policy else (-1, -1)
+    lane, expires = (policy.lane_at(record.timestamp), record.timestamp + policy.ttl) if policy else (-1, -1)
     return Subject(partition, record.offset, seq, record.timestamp, event.account, event, lane, expires)
 
 
@@ -103,7 +104,9 @@ class Passage:
         self.copies = 0
 
     def take(self, record: Record) -> bool:
-        """Look at the next record of the partition. Positions rise, but for copies."""
+        """Look at the next record of the partition. Positions rise, but for copies; ticks have none."""
+        if is_tick(record.value):
+            return False
         made = self._read(record.value or b"")
         if made.seq == self._subject.seq:
             if self.found is None:

@@ -7,6 +7,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 #: A clock that no record has set yet.
 UNKNOWN: Final = -1
+FOREVER: Final = 2**63
 T = TypeVar("T")
 
 
@@ -36,8 +37,8 @@ class Windows(Generic[T]):
     """
 
     def __init__(self, length: int, start: Progress, *, most: int = 10_000, size: int = 8 << 20) -> None:
-        """`start`: where the first record lies, and what is known of those before it."""
-        self._length = length
+        """`start`: where the first record lies, and what is known of those before it. Length 0: no time ends one."""
+        self._length = length or FOREVER
         self._most = most
         self._size = size
         self._start = start  # where a restart begins while something is held
@@ -52,7 +53,7 @@ class Windows(Generic[T]):
         """Meet the next record, whatever it holds; what leaves before it because its window has ended."""
         before = self.clock
         self.clock = max(before, timestamp)
-        left = self._leave() if self._held and self.clock // self._length > self._number else []
+        left = self.leave() if self._held and self.clock // self._length > self._number else []
         if not self._held:
             self._start = Progress(offset, self.taken, before)
             self._number = self.clock // self._length
@@ -70,7 +71,7 @@ class Windows(Generic[T]):
         """Hold an item made of the record just met, of so many bytes; what leaves because the window is full."""
         self._held.append(item)
         self._bytes += size
-        return self._leave() if len(self._held) >= self._most or self._bytes >= self._size else []
+        return self.leave() if len(self._held) >= self._most or self._bytes >= self._size else []
 
     def remaining(self) -> int | None:
         """Log time until the open window ends, ms; None while nothing is held."""
@@ -80,6 +81,7 @@ class Windows(Generic[T]):
         """How far everything has left: up to the first record that is held, else up to the last one met."""
         return self._start if self._held else Progress(self._next, self.taken, self.clock)
 
-    def _leave(self) -> list[T]:
+    def leave(self) -> list[T]:
+        """Have all leave that is held."""
         held, self._held, self._bytes = self._held, [], 0
         return held

@@ -14,8 +14,9 @@ from examples.demo.household import Device, token_for
 from examples.demo.scenario import ACCOUNT, HOUSEHOLD, Step, steps
 from examples.demo.watch import Fate, Watch
 from streams.envelope import position
+from streams.policies import policies
 from streams.settings import Settings
-from streams.topology import Topology, policies
+from streams.topology import Topology
 from streams.transport.client import Publisher
 
 T = TypeVar("T")
