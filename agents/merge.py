@@ -143,7 +143,7 @@ def _union(line: _Line) -> Envelope:
 
 def _at_last(line: _Line, content: Envelope) -> Envelope:
     last = line.members[-1]
-    ids = tuple(id_ for e in line.members for id_ in e.event_ids())
+    ids = tuple(id_ for e in line.members for id_ in e.events or (e.id,))
     return msgspec.structs.replace(
         content, seq=last.seq, id=last.id, appended=last.appended, trace=last.trace, events=ids
     )

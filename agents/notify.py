@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.gates import stale
-from agents.merge import merge, selectors, version_of
+from agents.merge import merge, selectors
 from agents.ticks import Later, Ticker
 from streams.envelope import TICK, Envelope, decode_envelope, encode, is_tick, offset_of
 from streams.fingerprint import latest_fingerprint
@@ -41,21 +41,24 @@ class Notifier:
         """
         windows = self._windows(batch)
         outcomes: list[Outcome] = []
+        at_once: list[Envelope] = []
         ticked = False
         for record in batch.records:
-            left = windows.pass_time(record.offset, record.timestamp)
-            if left:
+            if left := windows.pass_time(record.offset, record.timestamp):
                 await self._leave(batch.partition, left, outcomes)
             if is_tick(record.value):
                 ticked = True
                 continue
-            left = self._take(record, windows, outcomes)
-            if left:
+            envelope = self._take(record, windows, outcomes)
+            if envelope is None:
+                continue
+            if not self._length:
+                at_once.append(envelope)
+            elif left := windows.hold(envelope, len(record.value or b"")):
                 await self._leave(batch.partition, left, outcomes)
-        if not self._length:
-            await self._leave(batch.partition, windows.leave(), outcomes)
+        await self._forward(batch.partition, at_once, outcomes)
         await self._stage.report(batch.partition, outcomes)
-        self._ticker.watch(batch.partition, batch.life, windows.remaining() if self._length else None, ticked)
+        self._ticker.watch(batch.partition, batch.life, windows.remaining(), ticked)
         return windows.progress()
 
     def _windows(self, batch: Batch) -> Windows[Envelope]:
@@ -70,19 +73,18 @@ class Notifier:
     def _tick(self, partition: int) -> None:
         self._stage.output.put(self._stage.topic("events.{lane}"), partition, None, TICK)
 
-    def _take(self, record: Record, windows: Windows[Envelope], outcomes: list[Outcome]) -> list[Envelope]:
-        """Hold what becomes a notification; what leaves because the window is full."""
-        value = record.value or b""
-        envelope = decode_envelope(value)
+    def _take(self, record: Record, windows: Windows[Envelope], outcomes: list[Outcome]) -> Envelope | None:
+        """What may become a notification; None for a copy, and for what is refused."""
+        envelope = decode_envelope(record.value or b"")
         self._stage.verify(envelope.version, envelope.topic_id)
         if not windows.take(envelope.seq):
             self._stage.metrics.copies += 1
-            return []
+            return None
         refused = self._refusal(windows.clock, envelope)
         if refused is None:
-            return windows.hold(envelope, len(value))
+            return envelope
         outcomes.append(refused)
-        return []
+        return None
 
     def _refusal(self, now: int, envelope: Envelope) -> Outcome | None:
         """Set the target of a notification, or say why there is none; `now` is log time, ms."""
@@ -100,14 +102,18 @@ class Notifier:
         return None
 
     async def _leave(self, partition: int, envelopes: list[Envelope], outcomes: list[Outcome]) -> None:
-        """Merge, judge and forward all notifications of a window, in the order of their positions."""
-        survivors, folded = merge(envelopes, self._policies) if self._length else (envelopes, [])
+        """Merge, judge and forward all notifications of a window."""
+        survivors, folded = merge(envelopes, self._policies)
         for e, survivor in folded:
             detail = f"into {partition}:{offset_of(survivor.seq)}"
             outcomes.append(Outcome("merged", e.account, e.seq, detail=detail))
-        newest = await self._newest(partition, survivors)
+        await self._forward(partition, survivors, outcomes)
+
+    async def _forward(self, partition: int, envelopes: list[Envelope], outcomes: list[Outcome]) -> None:
+        """Judge and forward notifications in the order of their positions."""
+        newest = await self._newest(partition, envelopes)
         put = self._stage.output.put
-        for envelope in survivors:
+        for envelope in envelopes:
             newer = newest.get(envelope.seq)
             if newer is not None:
                 outcomes.append(Outcome("superseded", envelope.account, envelope.seq, detail=newer))
@@ -125,7 +131,7 @@ class Notifier:
             return {}
         verdicts = await self._stage.table.judge(partition, [self._entry(e) for e in keyed])
         return {
-            e.seq: f"by {partition}:{offset_of(verdict.position)}: {verdict.newest} is newer than {version_of(e)}"
+            e.seq: f"by {partition}:{offset_of(verdict.position)}: {verdict.newest} is newer than {_version(e)}"
             for e, verdict in zip(keyed, verdicts, strict=True)
             if verdict.superseded
         }
@@ -143,5 +149,9 @@ class Notifier:
         policy = self._policies.get(e.type)
         scope = (policy.use_case if policy else e.type, e.collapse_key, "version" if e.revision >= 0 else "time")
         return LatestEntry(
-            latest_fingerprint(self._key, e.account, scope, selectors(e.target)), version_of(e), e.seq, e.appended
+            latest_fingerprint(self._key, e.account, scope, selectors(e.target)), _version(e), e.seq, e.appended
         )
+
+
+def _version(e: Envelope) -> int:
+    return e.revision if e.revision >= 0 else e.time

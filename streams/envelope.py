@@ -69,11 +69,7 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
     collapse_key: str = ""
     revision: int = -1  # the event's `version`, -1 where it has none
     trace: str = ""
-    events: tuple[str, ...] = ()  # ids of all events it stands for, oldest first, where that is more than `id`
-
-    def event_ids(self) -> tuple[str, ...]:
-        """Ids of all events it stands for, oldest first."""
-        return self.events or (self.id,)
+    events: tuple[str, ...] = ()  # ids of all it stands for, oldest first; empty: `id` alone
 
 
 #: A record of `events.<lane>` without an event: nothing but time passes by it.

@@ -53,7 +53,7 @@ class Windows(Generic[T]):
         """Meet the next record, whatever it holds; what leaves before it because its window has ended."""
         before = self.clock
         self.clock = max(before, timestamp)
-        left = self.leave() if self._held and self.clock // self._length > self._number else []
+        left = self._leave() if self._held and self.clock // self._length > self._number else []
         if not self._held:
             self._start = Progress(offset, self.taken, before)
             self._number = self.clock // self._length
@@ -71,7 +71,7 @@ class Windows(Generic[T]):
         """Hold an item made of the record just met, of so many bytes; what leaves because the window is full."""
         self._held.append(item)
         self._bytes += size
-        return self.leave() if len(self._held) >= self._most or self._bytes >= self._size else []
+        return self._leave() if len(self._held) >= self._most or self._bytes >= self._size else []
 
     def remaining(self) -> int | None:
         """Log time until the open window ends, ms; None while nothing is held."""
@@ -81,7 +81,6 @@ class Windows(Generic[T]):
         """How far everything has left: up to the first record that is held, else up to the last one met."""
         return self._start if self._held else Progress(self._next, self.taken, self.clock)
 
-    def leave(self) -> list[T]:
-        """Have all leave that is held."""
+    def _leave(self) -> list[T]:
         held, self._held, self._bytes = self._held, [], 0
         return held

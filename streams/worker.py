@@ -13,6 +13,7 @@ from typing import Any
 from streams.admin import ingest_topic_id
 from streams.health import Check, Probes, serve_health
 from streams.logs import configure_logs
+from streams.logtime import Progress
 from streams.metrics import Metrics, StageMetrics
 from streams.settings import Settings
 from streams.stage import Batch, Factory, Handler, Resources, Stage
@@ -102,7 +103,7 @@ def opening(
 def counted(handler: Handler, metrics: StageMetrics) -> Handler:
     """The handler, its finished batches counted."""
 
-    async def handle(batch: Batch) -> int:
+    async def handle(batch: Batch) -> int | Progress:
         taken = await handler(batch)
         metrics.records += len(batch.records)
         metrics.batches += 1

@@ -13,7 +13,7 @@ from streams.outcomes import Outcome
 from streams.stage import Life
 from streams.targets import Predicate
 from tests.unit.agents.fake_clock import FakeClock
-from tests.unit.agents.test_merge import titles
+from tests.unit.agents.test_merge import ids_of, titles
 from tests.unit.agents.test_notify import Table, envelope
 from tests.unit.fakes import NOW, FakeBatch, FakeOutput, FakeRecord, Sent, at, make_stage
 
@@ -41,7 +41,7 @@ class Rig:
 
     def events(self) -> list[tuple[str, ...]]:
         """Ids of the events of what was forwarded."""
-        return [e.event_ids() for e in self.notifications()]
+        return [ids_of(e) for e in self.notifications()]
 
     def verdicts(self) -> list[tuple[str, int, str]]:
         """Outcomes, short."""
