@@ -105,9 +105,11 @@ class Passage:
 
     def take(self, record: Record) -> bool:
         """Look at the next record of the partition. Positions rise, but for copies; ticks have none."""
-        if is_tick(record.value):
-            return False
-        made = self._read(record.value or b"")
+        if not is_tick(record.value):
+            self._look(self._read(record.value or b""), record)
+        return self._passed is not None and record.timestamp > self._passed + GRACE_MS
+
+    def _look(self, made: Envelope | Push, record: Record) -> None:
         if made.seq == self._subject.seq:
             if self.found is None:
                 self._found(made, record)
@@ -115,7 +117,6 @@ class Passage:
                 self.copies += 1
         if self._passed is None and made.seq >= self._subject.seq:
             self._passed = record.timestamp
-        return self._passed is not None and record.timestamp > self._passed + GRACE_MS
 
     def _found(self, made: Envelope | Push, record: Record) -> None:
         self.found = made

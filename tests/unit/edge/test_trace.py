@@ -14,6 +14,7 @@ from edge.tracing_text import as_object, lines
 from streams.check import load
 from streams.deadletters import Origin, dead_letter
 from streams.envelope import (
+    TICK,
     VERSION,
     Envelope,
     Push,
@@ -190,9 +191,11 @@ def test_reading_a_topic_stops_once_the_event_has_passed() -> None:
     """Positions rise: what comes a while after the event's place can only be later events."""
     passage = Passage(ABOUT, "route", "events.high", decode_envelope)
     assert not passage.take(Raw(0, NOW, b"", envelope(SEQ - 1)))
+    assert not passage.take(Raw(1, NOW, b"", TICK))
     assert not passage.take(Raw(1, NOW + 1, b"", envelope()))
     assert not passage.take(Raw(2, NOW + 1 + GRACE_MS, b"", envelope(SEQ + 1)))
     assert passage.take(Raw(3, NOW + 2 + GRACE_MS, b"", envelope(SEQ + 2)))
+    assert passage.take(Raw(4, NOW + 2 + GRACE_MS, b"", TICK))
     absent = Passage(ABOUT, "route", "events.high", decode_envelope)
     assert not absent.take(Raw(0, NOW, b"", envelope(SEQ + 1)))
     assert absent.take(Raw(1, NOW + 1 + GRACE_MS, b"", envelope(SEQ + 2)))
