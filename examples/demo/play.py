@@ -127,7 +127,8 @@ class Play:
             )
 
         on = {device for device, made in self._devices.items() if made.home.on}
-        self._missed += [replace(step, title="  " + self._event(step)) for step in steps.values()]
+        title = next(iter(steps.values())).title
+        self._missed += [replace(one, title=f"{title}: {n}") for n, one in enumerate(steps.values(), 1)]
         fates = await _until(read, is_whole)
         last = list(steps.values())[-1]
         said = [f"{fate.event.kind} {fate.event.detail}" for fate in fates.values() if fate.event]

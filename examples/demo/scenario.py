@@ -69,7 +69,7 @@ def steps(now: datetime) -> list[Step]:
         Step("personalised refresh", event("refresh", "member.home.refreshed"), {"rows": "new"}, devices=everybody),
         Step("plan change", event("plan", "member.plan.changed", version="2"), {"plan": "premium"}, devices=everybody),
         Step("My List", my_list, {"titles": {"added": [70143836]}}, devices=everybody),
-        replace(changes[0], title="My List, three times at once", outcome="merged", more=tuple(changes[1:])),
+        replace(changes[0], title="three changes of My List", outcome="merged", more=tuple(changes[1:])),
         Step("profile: maturity level", event("maturity", "member.profile.maturity-changed"),
              {"profile": 3, "maturity": 70}, devices=everybody),
         Step("diagnostics of the TV", event("diagnostics", "device.diagnostics.requested", deviceids="tv"),
