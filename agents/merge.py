@@ -36,11 +36,11 @@ class _Line:
 
     __slots__ = ("changes", "field", "mark", "members", "size")
 
-    def __init__(self, first: Envelope, mark: Hashable = None, field: str = "", changes: Changes | None = None) -> None:
+    def __init__(self, first: Envelope, mark: Hashable, field: str, changes: Changes | None) -> None:
         self.mark = mark
         self.field = field
         self.members = [first]
-        self.changes = [changes or Changes()]
+        self.changes = [changes] if changes else []
         self.size = len(first.payload)
 
     def takes(self, e: Envelope, mark: Hashable) -> bool:
@@ -55,7 +55,8 @@ class _Line:
     def add(self, e: Envelope, changes: Changes | None) -> None:
         """Fold one more in."""
         self.members.append(e)
-        self.changes.append(changes or Changes())
+        if changes:
+            self.changes.append(changes)
         self.size += len(e.payload)
 
     def survivor(self) -> Envelope:
@@ -71,12 +72,13 @@ def merge(envelopes: Sequence[Envelope], policies: Mapping[str, Policy]) -> Merg
     Two fold only where nothing for the same thing (account, use case, collapse key) stands between them: a device that
     gets that too would else apply it too early.
     """
+    alone: list[Envelope] = []
     lines: list[_Line] = []
     open_lines: dict[Hashable, _Line] = {}
     for e in envelopes:
         policy = policies.get(e.type)
         if policy is None or policy.merge == "none" or (policy.merge == "latest" and not e.collapse_key):
-            lines.append(_Line(e))
+            alone.append(e)
             continue
         mark, changes = _mark(e, policy)
         thing = e.account, policy.use_case, e.collapse_key
@@ -86,14 +88,19 @@ def merge(envelopes: Sequence[Envelope], policies: Mapping[str, Policy]) -> Merg
         else:
             line = open_lines[thing] = _Line(e, mark, policy.merge_field, changes)
             lines.append(line)
-    return _result(lines)
+    return _result(alone, lines)
 
 
-def _result(lines: Iterable[_Line]) -> Merged:
+def _result(alone: list[Envelope], lines: list[_Line]) -> Merged:
+    if not lines:
+        return Merged(alone, [])
     made = [(line.survivor(), line.members) for line in lines]
-    made.sort(key=lambda one: one[0].seq)
     folded = [(member, survivor) for survivor, members in made for member in members[:-1]]
-    return Merged([survivor for survivor, _ in made], folded)
+    return Merged(sorted((*alone, *(survivor for survivor, _ in made)), key=_position), folded)
+
+
+def _position(e: Envelope) -> int:
+    return e.seq
 
 
 def _mark(e: Envelope, policy: Policy) -> tuple[Hashable, Changes | None]:
