@@ -7,6 +7,7 @@ from agents.merge import merge, selectors
 from agents.ticks import Later, Ticker
 from streams.envelope import TICK, Envelope, decode_envelope, encode, is_tick, offset_of
 from streams.fingerprint import latest_fingerprint
+from streams.fresh import Replays
 from streams.latest import LatestEntry
 from streams.logtime import Progress, Windows
 from streams.outcomes import Outcome
@@ -27,6 +28,7 @@ class Notifier:
     def __init__(self, stage: Stage, later: Later | None = None) -> None:
         """`later` calls a function after some seconds; that of the running loop unless given."""
         self._stage = stage
+        self._replays = Replays(stage.topic("events.{lane}"), stage.settings.limits.copies)
         self._policies = policies(stage.topology)
         self._key = stage.settings.limits.fingerprint_key.encode()
         self._topic = stage.topic("notifications.{lane}")
@@ -79,6 +81,7 @@ class Notifier:
         self._stage.verify(envelope.version, envelope.topic_id)
         if not windows.take(envelope.seq):
             self._stage.metrics.copies += 1
+            self._replays.copy(envelope.partition, envelope.seq, windows.taken)
             return None
         refused = self._refusal(windows.clock, envelope)
         if refused is None:

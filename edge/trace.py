@@ -12,6 +12,7 @@ from streams.cloudevents import decode
 from streams.deadletters import read_dead_letter
 from streams.envelope import Envelope, Push, is_tick, notification_id, position
 from streams.event import BadEvent, Event
+from streams.marker import is_marker
 from streams.outcomes import EVENT_LEVEL, RANGES, Kind, Outcome, decode_outcomes
 from streams.policies import policies
 from streams.topology import Topology
@@ -104,8 +105,8 @@ class Passage:
         self.copies = 0
 
     def take(self, record: Record) -> bool:
-        """Look at the next record of the partition. Positions rise, but for copies; ticks have none."""
-        if not is_tick(record.value):
+        """Look at the next record of the partition. Positions rise, but for copies; ticks and markers have none."""
+        if not (is_tick(record.value) or is_marker(record)):
             self._look(self._read(record.value or b""), record)
         return self._passed is not None and record.timestamp > self._passed + GRACE_MS
 

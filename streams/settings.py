@@ -144,12 +144,14 @@ class Limits(_Frozen, frozen=True):
     future_tolerance: How far an event's time may be ahead of the broker's clock, s.
     redelivery_horizon: How long producers may send an event again, s; the window of `seen` must not be shorter.
     fingerprint_key: Secret that keys the digests of the tables; one value for the whole installation, never changed.
+    copies: Longest run of copies that passes for a replay, records of a partition; a longer one stops the stage.
     """
 
     event_bytes: Positive = 16 * 1024
     future_tolerance: Seconds = 300.0
     redelivery_horizon: Seconds = 300.0
     fingerprint_key: str = ""
+    copies: Positive = 100_000
 
 
 class Settings(_Frozen, frozen=True):

@@ -24,8 +24,8 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
             if not batch.begin():
                 continue
             if transport.failure is None:
-                try:
-                    result = await handler(batch)
+                try:  # a batch may hold nothing but markers
+                    result = await handler(batch) if batch.records else batch.watermark()
                 except Exception as error:
                     transport.fail(error)
             if transport.failure is not None:

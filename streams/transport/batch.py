@@ -27,23 +27,31 @@ class Books(Protocol):
 
 
 class Batch:
-    """The records of one partition from one poll, in order of offset, at least one.
+    """The records of one partition from one poll, in order of offset, without markers; there may be none but these.
 
-    `end` is the offset after the last record, `clock` the partition's log time (ms) before the first and `clock_after`
+    `start` is the offset of the first that was read, `end` that after the last, `clock` the partition's log time (ms) before the first and `clock_after`
     that with the last; `life` is the same for all batches between two seeks. `mark` is set by `done`.
     """
 
     __slots__ = (
-        "_books", "clock", "clock_after", "end", "finished", "life", "mark", "partition", "records", "topic",
+        "_books", "clock", "clock_after", "end", "finished", "life", "mark", "partition", "records", "start",
+        "topic",
     )  # fmt: skip
 
     def __init__(
-        self, topic: str, partition: int, records: Sequence[Record], books: Books, clock: int, life: Life
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[Record],
+        books: Books,
+        clock: int,
+        life: Life,
+        span: tuple[int, int],
     ) -> None:
         self.topic = topic
         self.partition = partition
         self.records = records
-        self.end = records[-1].offset + 1
+        self.start, self.end = span
         self.clock = clock
         self.clock_after = latest(clock, (record.timestamp for record in records))
         self.life = life
@@ -67,7 +75,8 @@ class Batch:
     def done(self, result: int | Progress) -> None:
         """The handler returned: the highest seq taken so far, or how far it is. For the agent wrapper alone."""
         if isinstance(result, Progress):
-            self.mark = Mark(*result)
+            whole = result.offset > self.records[-1].offset
+            self.mark = Mark(self.end if whole else result.offset, result.taken, result.clock)
         else:
             self.mark = Mark(self.end, result, self.clock_after)
         self._books.finish(self)

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from itertools import product
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
@@ -142,7 +143,8 @@ class BatchConsumer(driver.Consumer):
         deliver = self.app.topics._tp_to_callback.get(tp)  # not Conductor.on_message: that waits for a lock first
         if deliver is None:
             return
-        batch, missing = self.ledger.hand_out(tp.topic, tp.partition, records)
+        marked = tp.topic in self.transport.chain.reads
+        batch, missing = self.ledger.hand_out(tp.topic, tp.partition, records, marked=marked)
         if missing:
             log.error("%s[%d]: %d offsets are missing before %d", *tp, missing, records[0].offset)
         await deliver(_message(tp, batch, self.app.consumer_generation_id))
@@ -188,6 +190,7 @@ class BatchConsumer(driver.Consumer):
         self._sought = set()
         changelogs = self.changelogs()
         tps = {tp for tp in self.assignment() if tp.topic not in changelogs}
+        await self._open_outputs({tp.partition for tp in tps})
         committed = await self._thread.rewind(tps)
         self._forget(tps)
         for tp in tps:
@@ -196,6 +199,13 @@ class BatchConsumer(driver.Consumer):
         self._sought = set(tps)
         self.ledger.open()
         self._thread.wake()
+
+    async def _open_outputs(self, partitions: set[int]) -> None:
+        """Have the producer's session begun wherever these partitions lead, before there is a record to send there."""
+        try:
+            await self.transport.output.open(product(self.transport.chain.writes, partitions))
+        except Exception as error:
+            self.transport.fail(error)
 
     # -- commit
 

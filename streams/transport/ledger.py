@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 
 from streams.logtime import UNKNOWN
+from streams.marker import without_markers
 from streams.stage import Life, Record
 from streams.transport.batch import Batch, Partition
 from streams.transport.mark import NOTHING_TAKEN, Mark
@@ -48,8 +49,12 @@ class Ledger:
         """Batches of this partition that are handed out and not finished."""
         return len(self._out.get(source, ()))
 
-    def hand_out(self, topic: str, partition: int, records: Sequence[Record]) -> tuple[Batch, int]:
+    def hand_out(
+        self, topic: str, partition: int, records: Sequence[Record], *, marked: bool = False
+    ) -> tuple[Batch, int]:
         """A batch of these records, entered as being out, and how many offsets are missing before it.
+
+        `marked`: there may be session markers among them, which are passed over.
 
         Missing offsets are counted as a gap: retention and transactions make some, everything else would be a loss.
         Raises OffsetsWentBack.
@@ -60,7 +65,9 @@ class Ledger:
         if missing < 0:
             raise OffsetsWentBack(f"{topic}[{partition}]: got offset {first} after {first - missing - 1}")
         self.gaps += missing > 0
-        batch = Batch(topic, partition, records, self, self._clocks.get(source, UNKNOWN), self._lives[source])
+        kept = without_markers(records) if marked else records
+        span = first, records[-1].offset + 1
+        batch = Batch(topic, partition, kept, self, self._clocks.get(source, UNKNOWN), self._lives[source], span)
         self._out[source].append(batch)
         self.position[source] = batch.end
         self._clocks[source] = batch.clock_after
@@ -85,14 +92,20 @@ class Ledger:
         was_full = len(out) >= self.max_batches
         if batch in out:
             while out and out[0].finished:
-                self._advance(batch.source, out.popleft().mark)
+                self._advance(batch.source, out.popleft())
         self._on_finish(was_full and len(out) < self.max_batches)
 
-    def _advance(self, source: Partition, mark: Mark) -> None:
-        """A mark that stands where the commit does is nothing to commit again."""
-        self.taken[source] = mark.taken
-        if mark != self.committed.get(source):
-            self._finished[source] = mark
+    def _advance(self, source: Partition, batch: Batch) -> None:
+        """A mark that stands where the commit does is nothing to commit again.
+
+        Markers alone move nothing while the handler holds back records before them.
+        """
+        stands = self._finished.get(source) or self.committed.get(source)
+        if not batch.records and stands is not None and stands.offset < batch.start:
+            return
+        self.taken[source] = batch.mark.taken
+        if batch.mark != self.committed.get(source):
+            self._finished[source] = batch.mark
 
     def close(self) -> None:
         """No batch begins until `open`; those in work go on."""

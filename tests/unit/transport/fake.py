@@ -16,6 +16,7 @@ from faust.types import TP
 from mode import Service
 
 from streams.logtime import UNKNOWN
+from streams.marker import HEADERS
 from streams.stage import Handler
 from streams.transport import BatchTransport, add_agent, make_app
 from streams.transport.batch import Partition
@@ -24,6 +25,7 @@ from streams.transport.mark import Mark
 from streams.transport.producer import BatchProducer
 
 TOPIC = "in"
+MARKER = b"marker"  # what the broker notes where a session begins
 OUT = "out"
 
 
@@ -62,9 +64,11 @@ class FakeKafka:
     def __init__(self, config: dict[str, Any]) -> None:
         self._queue: list[tuple[bytes | None, Callable[[Any, Any], None]]] = []
 
-    def produce(self, topic: str, value: bytes | None, key: bytes | None, partition: int, done: Any) -> None:
-        """Queue."""
-        self._queue.append((value, done))
+    def produce(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, done: Any, headers: Any = None
+    ) -> None:
+        """Queue; a session's marker counts as a value of its own."""
+        self._queue.append((MARKER if headers == HEADERS else value, done))
 
     def flush(self, timeout: float) -> int:
         """Deliver or refuse all that is queued, when the broker answers."""
