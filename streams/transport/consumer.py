@@ -147,7 +147,7 @@ class BatchConsumer(driver.Consumer):
         batch, missing = self.ledger.hand_out(tp.topic, tp.partition, records, marked=marked)
         if missing:
             log.error("%s[%d]: %d offsets are missing before %d", *tp, missing, records[0].offset)
-        await deliver(_message(tp, batch, self.app.consumer_generation_id))
+        await deliver(_message(tp, batch, records[-1], self.app.consumer_generation_id))
 
     async def _hand_to_tables(self, epoch: int, tp: Any, records: list[Any]) -> None:
         deliver = self.app.topics._tp_to_callback.get(tp)
@@ -252,9 +252,8 @@ class BatchConsumer(driver.Consumer):
         await self.commit()
 
 
-def _message(tp: Any, batch: Batch, generation: int) -> Any:
-    """A batch as the one Faust message that it is to the rest of Faust."""
-    last = batch.records[-1]
+def _message(tp: Any, batch: Batch, last: Any, generation: int) -> Any:
+    """A batch as the one Faust message that it is to the rest of Faust; `last` is the last record that was read."""
     return ConsumerMessage(
         tp.topic,
         tp.partition,

@@ -20,6 +20,7 @@ from aiokafka import TopicPartition as AioPartition
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.marker import without_markers
 from streams.transport.client import RawRecord, read_partition, watermarks
 from streams.transport.mark import Mark, decode_metadata
 from tests.integration.transport.stages import SEQ
@@ -155,9 +156,12 @@ class Pipeline:
         assert producer.flush(30) == 0
 
     def read(self, name: str) -> dict[int, list[RawRecord]]:
-        """All records of a topic by partition."""
+        """All records of a topic by partition, without the markers of sessions."""
         topic = self.prefix + name
-        return {number: list(read_partition(self.servers, topic, number, 0)) for number in range(PARTITIONS)}
+        return {
+            number: without_markers(list(read_partition(self.servers, topic, number, 0)))
+            for number in range(PARTITIONS)
+        }
 
     def ends(self, name: str) -> dict[int, int]:
         """End offsets of a topic."""

@@ -12,10 +12,15 @@ from typing import Any
 
 import msgspec
 
-from streams.transport import add_agent, attach, make_app, run, stats
+from streams.transport import Chain, add_agent, attach, make_app, run, stats
 from tests.integration.transport.stages import Seen, forward, route
 
 REPORT_EVERY = 0.1  # seconds
+#: What each kind of worker reads from another stage, and writes for one.
+CHAINS = {
+    "router": ((), ("events.a", "events.b")),
+    "lane": (("events.a", "notifications.a"), ("notifications.a", "push.a")),
+}
 
 
 class Options(msgspec.Struct, kw_only=True):
@@ -48,8 +53,8 @@ def build(options: Options, counts: Counter[str]) -> Any:
         rebalance_timeout=20.0,
         max_poll_records=options.poll,
     )
-    output = attach(app, producer_config=options.producer).output
     at = options.prefix
+    output = attach(app, producer_config=options.producer, chain=chain_of(options)).output
     if options.kind == "router":
         seen = Seen(app, output, options.partitions)
         app.tables.add(seen)
@@ -60,6 +65,14 @@ def build(options: Options, counts: Counter[str]) -> Any:
         store = forward("store", output, at + "push.a", counts, options.store_pause, -1)
         add_agent(app, "store", at + "notifications.a", store)
     return app
+
+
+def chain_of(options: Options) -> Chain:
+    """The topics of a worker in which sessions begin with a marker."""
+    reads, writes = CHAINS[options.kind]
+    return Chain(
+        frozenset(options.prefix + name for name in reads), frozenset(options.prefix + name for name in writes)
+    )
 
 
 def report(app: Any, counts: Counter[str], path: str) -> None:

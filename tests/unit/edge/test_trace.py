@@ -24,6 +24,7 @@ from streams.envelope import (
     notification_id,
     position,
 )
+from streams.marker import HEADERS
 from streams.outcomes import Outcome, encode_outcomes
 
 TOPOLOGY = load((Path(__file__).parents[3] / "topics.yaml").read_text(), "topics.yaml", handlers=False)
@@ -302,3 +303,12 @@ def test_lines_of_a_delivered_event() -> None:
     assert "      +5 ms  store   stored for tv, phone" in shown
     assert "  device phone            undeliverable after 6 ms (404)" in shown
     assert "  device tv               acked after 9 ms" in shown
+
+
+def test_session_markers_are_passed_over() -> None:
+    """They lie between the records of a topic, and say nothing of any event."""
+    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
+    marker = Raw(0, NOW, None, None, HEADERS)
+    assert [passage.take(record) for record in (marker, Raw(1, NOW, None, envelope()), marker)] == [False] * 3
+    assert passage.found is not None
+    assert passage.copies == 0

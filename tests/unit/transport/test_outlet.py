@@ -106,7 +106,7 @@ async def test_a_session_begins_with_a_marker_that_is_awaited_alone(broker: Brok
     await sending
     outlet.put("out", 0, None, b"2")
     await outlet.flush()
-    assert broker.delivered == [MARKER, b"1", b"2"]
+    assert broker.log == [MARKER, b"1", b"2"]
 
 
 async def test_partitions_are_opened_at_once_and_once(broker: Broker) -> None:
@@ -118,7 +118,7 @@ async def test_partitions_are_opened_at_once_and_once(broker: Broker) -> None:
     for partition in range(3):
         outlet.put("out", partition, None, b"v")
     await outlet.flush()
-    assert broker.delivered == [MARKER] * 3 + [b"row"] + [b"v"] * 3
+    assert broker.log == [MARKER] * 3 + [b"row"] + [b"v"] * 3
 
 
 async def test_a_session_that_is_old_begins_anew(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ async def test_a_session_that_is_old_begins_anew(broker: Broker, monkeypatch: py
         outlet.put("out", 0, None, b"3")
     await outlet.send("out", 0, None, b"3")
     await outlet.flush()
-    assert broker.delivered == [MARKER, b"1", b"2", MARKER, b"3"]
+    assert broker.log == [MARKER, b"1", b"2", MARKER, b"3"]
 
 
 async def test_a_marker_that_fails_opens_nothing(broker: Broker) -> None:
