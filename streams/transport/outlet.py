@@ -151,7 +151,7 @@ class Outlet:
         self._open.clear()
         try:
             left = await asyncio.get_running_loop().run_in_executor(self._pool, self._flush)
-        except confluent_kafka.KafkaException as error:
+        except Exception as error:  # KafkaException; after a fatal error SystemError too, from within the client
             raise DeliveryFailed(str(error)) from error
         finally:
             self._flushes -= 1

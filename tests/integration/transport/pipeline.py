@@ -103,7 +103,8 @@ class Worker:
 class Pipeline:
     """ingest -> router -> events.a, events.b; events.a -> lane: notify -> notifications.a -> lane: store -> push.a."""
 
-    def __init__(self, servers: str, prefix: str, home: Path) -> None:
+    def __init__(self, servers: str, prefix: str, home: Path, replication: int = 1) -> None:
+        self.replication = replication
         self.servers = servers
         self.prefix = prefix
         self.workers: list[Worker] = []
@@ -115,10 +116,11 @@ class Pipeline:
     def create(self, **configs: dict[str, str]) -> None:
         """Make the topics; `configs` by name with `_` for `.`."""
         topics = [
-            NewTopic(self.prefix + name, PARTITIONS, 1, config=configs.get(name.replace(".", "_"), {}))
+            NewTopic(self.prefix + name, PARTITIONS, self.replication, config=configs.get(name.replace(".", "_"), {}))
             for name in TOPICS
         ]
-        changelog = NewTopic(f"{self.prefix}router-seen-changelog", PARTITIONS, 1, config={"cleanup.policy": "compact"})
+        compact = {"cleanup.policy": "compact"}
+        changelog = NewTopic(f"{self.prefix}router-seen-changelog", PARTITIONS, self.replication, config=compact)
         for made in self.admin.create_topics([*topics, changelog]).values():
             made.result()
 

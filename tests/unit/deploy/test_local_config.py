@@ -53,7 +53,7 @@ def test_an_unknown_name_is_refused() -> None:
 
 def test_kafka_is_one_node_that_makes_no_topics(tmp_path: Path) -> None:
     """Broker and controller listen on their ports, topics are made only on purpose."""
-    values = kafka.properties(tmp_path, 1, 2)
+    values = kafka.properties(tmp_path, 1, kafka.Quorum(1, (2,), "id"))
     assert values["listeners"] == "PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2"
     assert values["controller.quorum.voters"] == "1@127.0.0.1:2"
     assert values["auto.create.topics.enable"] == "false"
