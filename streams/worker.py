@@ -81,11 +81,14 @@ def build_app(worker: str, settings: Settings, topology: Topology) -> Any:
 
 
 def chain_of(worker: str, prefix: str, topology: Topology) -> Chain:
-    """The topics that a stage of this worker shares with another stage, full names: what it reads, what it writes."""
+    """The topics that a stage of this worker shares with another stage, full names: what it reads, what it writes.
+
+    A stage that writes what it reads itself puts no event there.
+    """
     spec, stages = topology.workers[worker], topology.stages
     between = {stage.reads for stage in stages.values()} & {topic for s in stages.values() for topic in s.writes}
     reads = {topic for name in spec.stages for topic in {stages[name].reads} & between}
-    writes = {topic for name in spec.stages for topic in {*stages[name].writes} & between}
+    writes = {topic for name in spec.stages for topic in {*stages[name].writes} & between - {stages[name].reads}}
     return Chain(
         frozenset(prefix + topic for name in reads for topic in topology.expand(name, spec.lanes, spec.platforms)),
         frozenset(prefix + topic for name in writes for topic in topology.expand(name, spec.lanes)),

@@ -27,10 +27,11 @@ class Books(Protocol):
 
 
 class Batch:
-    """The records of one partition from one poll, in order of offset, without markers; there may be none but these.
+    """The records of one partition from one poll, in order of offset; none where the poll gave markers only.
 
-    `start` is the offset of the first that was read, `end` that after the last, `clock` the partition's log time (ms) before the first and `clock_after`
-    that with the last; `life` is the same for all batches between two seeks. `mark` is set by `done`.
+    `start` is the offset of the first that was read, `end` that after the last; `clock` is the partition's log time
+    (ms) before the first and `clock_after` that with the last; `life` is the same for all batches between two seeks.
+    `mark` is set by `done`.
     """
 
     __slots__ = (

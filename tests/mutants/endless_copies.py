@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from streams.fresh import Fresh
+from streams.fresh import Replays
 from tests.mutants.seam import replace
 
 CAUGHT_BY = "tests/unit/streams/test_fresh.py"
-original = Fresh.__init__
+original = Replays.__init__
 
 
-def unlimited(self: Any, decode: Any, verify: Any, limit: int) -> None:
+def unlimited(self: Replays, topic: str, limit: int) -> None:
     """Whatever the setting says."""
-    original(self, decode, verify, 1 << 62)
+    original(self, topic, 1 << 62)
 
 
 def apply() -> None:
     """From now on, in this process."""
-    replace(Fresh, __init__=unlimited)
+    replace(Replays, __init__=unlimited)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.logtime import UNKNOWN, Progress
+from streams.marker import HEADERS
 from streams.transport.batch import Batch
 from streams.transport.ledger import Ledger, OffsetsWentBack
 from streams.transport.mark import Mark
@@ -215,3 +216,50 @@ def test_what_may_be_committed_is_exactly_the_finished_prefix(order: list[int], 
         prefix = next((index for index in range(len(batches)) if index not in finished), len(batches))
         wanted = {SOURCE: Mark(batches[prefix - 1].end, 100 + prefix - 1)} if prefix else {}
         assert ledger.committable() == wanted
+
+
+def _markers(ledger: Ledger, first: int, end: int) -> Batch:
+    records = [Rec(offset, 999, headers=tuple(HEADERS)) for offset in range(first, end)]
+    batch, _ = ledger.hand_out(*SOURCE, records, marked=True)
+    assert list(batch.records) == []
+    return batch
+
+
+def test_markers_alone_are_committed() -> None:
+    """Also as the first of a life; they raise neither the watermark nor the clock."""
+    ledger = Ledger()
+    first = _markers(ledger, 0, 2)
+    first.done(first.watermark())
+    assert ledger.committable() == {SOURCE: Mark(2, -1)}
+    ledger.settle(ledger.committable())
+    _hand_out(ledger, 2, 4).done(7)
+    last = _markers(ledger, 4, 5)
+    last.done(last.watermark())
+    assert ledger.committable() == {SOURCE: Mark(5, 7)}
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_markers_alone_do_not_pass_what_is_held_back(committed: bool) -> None:
+    """The handler still holds the records from offset 1 on: a commit behind the marker would lose them."""
+    ledger = Ledger()
+    _hand_out(ledger, 0, 4).done(Progress(1, 10, 100))
+    if committed:
+        ledger.settle(ledger.committable())
+    for start in (4, 6):
+        batch = _markers(ledger, start, start + 2)
+        batch.done(batch.watermark())
+    assert ledger.committable() == ({} if committed else {SOURCE: Mark(1, 10, 100)})
+    _hand_out(ledger, 8, 9).done(Progress(9, 20, 200))
+    assert ledger.committable() == {SOURCE: Mark(9, 20, 200)}
+
+
+@pytest.mark.parametrize(("held_from", "offset"), [(3, 5), (2, 2)])
+def test_a_marker_behind_the_last_record_is_passed_with_it(held_from: int, offset: int) -> None:
+    """Unless that record is held back."""
+    ledger = Ledger()
+    records = [Rec(0), Rec(1), Rec(2), Rec(3, headers=tuple(HEADERS)), Rec(4, headers=tuple(HEADERS))]
+    batch, missing = ledger.hand_out(*SOURCE, records, marked=True)
+    assert (missing, [record.offset for record in batch.records]) == (0, [0, 1, 2])
+    batch.done(Progress(held_from, 7, 50))
+    assert ledger.committable() == {SOURCE: Mark(offset, 7, 50)}
+    assert ledger.position[SOURCE] == 5
