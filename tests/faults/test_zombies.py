@@ -15,7 +15,7 @@ from tests.e2e.system import System
 from tests.faults.positions import check
 
 SEED: Final = int(os.environ.get("LOCKSTEP_CHAOS_SEED", "3"))
-EVENTS: Final = int(os.environ.get("LOCKSTEP_ZOMBIE_EVENTS", "16000"))
+EVENTS: Final = int(os.environ.get("LOCKSTEP_ZOMBIE_EVENTS", "12000"))
 RATE: Final = 800.0
 SESSION: Final = 6.0  # seconds, as the systems of these tests have it
 #: Groups with two members each, so that another takes over what a frozen one had.

@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 
+from streams.fresh import Replays
 from streams.transport import Batch, Handler, Output
 
 SEQ = struct.Struct(">q")  # first field of every value behind `ingest`: the event's offset there
@@ -72,7 +73,9 @@ def route(output: Output, seen: Seen, lanes: tuple[str, str], counts: Counter[st
     return handle
 
 
-def forward(name: str, output: Output, target: str, counts: Counter[str], pause: float, fail_at: int) -> Handler:
+def forward(
+    name: str, output: Output, target: str, counts: Counter[str], pause: float, fail_at: int, replays: Replays
+) -> Handler:
     """Drop copies, pass the rest on; raise at the event with seq `fail_at`."""
 
     async def handle(batch: Any) -> int:
@@ -85,6 +88,7 @@ def forward(name: str, output: Output, target: str, counts: Counter[str], pause:
             (seq,) = SEQ.unpack_from(record.value)
             if seq <= taken:
                 counts["copies"] += 1
+                replays.copy(batch.partition, seq, taken)
                 continue
             if seq == fail_at:
                 raise RuntimeError(f"told to fail at {seq}")

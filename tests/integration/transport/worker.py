@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from streams.fresh import Replays
 from streams.transport import Chain, add_agent, attach, make_app, run, stats
 from tests.integration.transport.stages import Seen, forward, route
 
@@ -38,6 +39,7 @@ class Options(msgspec.Struct, kw_only=True):
     notify_pause: float = 0.0
     store_pause: float = 0.0
     fail_at: int = -1
+    copies: int = 100_000
     producer: dict[str, int | str] = {}
 
 
@@ -60,9 +62,12 @@ def build(options: Options, counts: Counter[str]) -> Any:
         app.tables.add(seen)
         add_agent(app, "route", at + "ingest", route(output, seen, (at + "events.a", at + "events.b"), counts))
     else:
-        notify = forward("notify", output, at + "notifications.a", counts, options.notify_pause, options.fail_at)
+        replays = [Replays(at + name, options.copies) for name in ("events.a", "notifications.a")]
+        notify = forward(
+            "notify", output, at + "notifications.a", counts, options.notify_pause, options.fail_at, replays[0]
+        )
         add_agent(app, "notify", at + "events.a", notify)
-        store = forward("store", output, at + "push.a", counts, options.store_pause, -1)
+        store = forward("store", output, at + "push.a", counts, options.store_pause, -1, replays[1])
         add_agent(app, "store", at + "notifications.a", store)
     return app
 
