@@ -190,8 +190,8 @@ class BatchConsumer(driver.Consumer):
         self._sought = set()
         changelogs = self.changelogs()
         tps = {tp for tp in self.assignment() if tp.topic not in changelogs}
-        await self._open_outputs({tp.partition for tp in tps})
         committed = await self._thread.rewind(tps)
+        await self._open_outputs({tp.partition for tp in tps})
         self._forget(tps)
         for tp in tps:
             self.ledger.start(tp, committed.get(tp))

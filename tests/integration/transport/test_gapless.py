@@ -19,33 +19,7 @@ from streams.transport.outlet import Outlet
 from tests.integration.transport.pipeline import until
 
 ONE_BY_ONE = {"linger.ms": 0, "batch.num.messages": 1, "log_level": 0}
-QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 200}
-AWAY = 3.0  # seconds
 INVALID_RECORD = 87
-
-
-class MockCluster:
-    """A simulated broker, and what can be done to it."""
-
-    def __init__(self, library: Any, cluster: ctypes.c_void_p) -> None:
-        self.servers: str = library.rd_kafka_mock_cluster_bootstraps(cluster).decode()
-        self._library = library
-        self._cluster = cluster
-
-    def refuse_next(self) -> None:
-        """Refuse the next produce request for good."""
-        codes = (ctypes.c_int * 1)(INVALID_RECORD)
-        self._library.rd_kafka_mock_push_request_errors_array(
-            self._cluster, ctypes.c_int16(0), ctypes.c_size_t(1), codes
-        )
-
-    def down(self) -> None:
-        """Take no connection, and close those there are."""
-        self._library.rd_kafka_mock_broker_set_down(self._cluster, 1)
-
-    def up(self) -> None:
-        """Be there again."""
-        self._library.rd_kafka_mock_broker_set_up(self._cluster, 1)
 
 
 @pytest.fixture
@@ -61,8 +35,8 @@ def topic(kafka: str, prefix: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def mock_cluster() -> Iterator[MockCluster]:
-    """librdkafka's own simulated broker, with the topic `t`."""
+def mock_cluster() -> Iterator[tuple[str, Any]]:
+    """librdkafka's own simulated broker: its address, and a function that has it refuse the next produce request."""
     (path,) = (Path(confluent_kafka.__file__).parents[1] / "confluent_kafka.libs").glob("librdkafka*.so*")
     library = ctypes.CDLL(str(path))
     for name in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_mock_cluster_new"):
@@ -72,7 +46,12 @@ def mock_cluster() -> Iterator[MockCluster]:
     client = ctypes.c_void_p(library.rd_kafka_new(0, ctypes.c_void_p(library.rd_kafka_conf_new()), error, 512))
     cluster = ctypes.c_void_p(library.rd_kafka_mock_cluster_new(client, 1))
     library.rd_kafka_mock_topic_create(cluster, b"t", 1, 1)
-    yield MockCluster(library, cluster)
+
+    def refuse_next() -> None:
+        codes = (ctypes.c_int * 1)(INVALID_RECORD)
+        library.rd_kafka_mock_push_request_errors_array(cluster, ctypes.c_int16(0), ctypes.c_size_t(1), codes)
+
+    yield library.rd_kafka_mock_cluster_bootstraps(cluster).decode(), refuse_next
     library.rd_kafka_mock_cluster_destroy(cluster)
     library.rd_kafka_destroy(client)
 
@@ -123,15 +102,15 @@ async def test_without_the_guarantee_there_is_a_hole(kafka: str, topic: str) -> 
     assert max(numbers) == 199
 
 
-async def test_nothing_is_appended_behind_a_fatal_error(mock_cluster: MockCluster) -> None:
+async def test_nothing_is_appended_behind_a_fatal_error(mock_cluster: tuple[str, Any]) -> None:
     """A produce request is refused for good: the outlet takes nothing more, and the log is what was safe before."""
-    servers = mock_cluster.servers
+    servers, refuse_next = mock_cluster
     failure = Failure()
     outlet = Outlet({**ONE_BY_ONE, "bootstrap.servers": servers}, failure)
     outlet.start()
     _put_all(outlet, "t", [b"  0", b"  1", b"  2"])
     await outlet.flush()
-    mock_cluster.refuse_next()
+    refuse_next()
     outlet.put("t", 0, b"k", b"  3")
     await asyncio.to_thread(until, lambda: failure.cause, "the failure is noted")
     with pytest.raises(DeliveryFailed):
@@ -140,24 +119,6 @@ async def test_nothing_is_appended_behind_a_fatal_error(mock_cluster: MockCluste
         await outlet.flush()
     outlet.stop()
     assert _numbers(servers, "t") == [0, 1, 2]
-
-
-async def test_a_broker_that_was_away_gets_everything(mock_cluster: MockCluster) -> None:
-    """Records wait for as long as it takes: one that gave up before the younger ones would leave a hole."""
-    failure = Failure()
-    outlet = Outlet({**ONE_BY_ONE, **QUICK, "bootstrap.servers": mock_cluster.servers}, failure)
-    outlet.start()
-    _put_all(outlet, "t", [b"  0", b"  1"])
-    await outlet.flush()
-    mock_cluster.down()
-    for number in range(2, 30):
-        _put_all(outlet, "t", [b"%3d" % number])
-        await asyncio.sleep(AWAY / 28)
-    mock_cluster.up()
-    await outlet.flush()
-    outlet.stop()
-    assert failure.cause is None
-    assert _numbers(mock_cluster.servers, "t") == list(range(30))
 
 
 async def test_a_record_too_large_for_the_client_is_refused_alone(kafka: str, topic: str) -> None:
