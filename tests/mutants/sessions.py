@@ -19,12 +19,14 @@ def no_session_marker() -> None:
 
 def marker_not_awaited() -> None:
     """Data follows the marker while it is still on its way, so that it is as good as none."""
+    from streams.marker import HEADERS
     from streams.transport.outlet import Outlet
 
     async def open_at_once(self: Outlet, partitions: Any) -> None:
-        for at in partitions:
-            self._begun.add(at)
-            self.put(*at, None, None, [("lockstep-marker", b"session")])
+        for topic, partition in partitions:
+            if (topic, partition) not in self._begun:
+                self._begun.add((topic, partition))
+                self.put(topic, partition, None, None, HEADERS)
 
     _replace(Outlet, "open", open_at_once)
 
