@@ -12,7 +12,7 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-e
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit lint fmt reference clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ test-core: venv ## run the tests of the pure core, which must cover it fully
 
 test-unit: venv ## run the unit tests of the packages: quick, no server needed
 	$(BIN)/pytest -q $(CORE)
+
+faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
+	@$(LOCAL) tools --node
+	$(BIN)/python -m tests.faults
 
 lint: venv ## check style, types, the import contracts and that generated pages are fresh
 	$(BIN)/ruff check .

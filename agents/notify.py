@@ -6,6 +6,7 @@ from agents.gates import stale
 from agents.merge import merge, selectors
 from agents.ticks import Later, Ticker
 from streams.envelope import TICK, Envelope, decode_envelope, encode, is_tick, offset_of
+from streams.failpoints import reach
 from streams.fingerprint import latest_fingerprint
 from streams.fresh import Replays
 from streams.latest import LatestEntry
@@ -59,7 +60,9 @@ class Notifier:
                 at_once.append(envelope)
             elif left := windows.hold(envelope, len(record.value or b"")):
                 await self._leave(batch.partition, left, outcomes)
+        reach("notify.decoded")
         await self._forward(batch.partition, at_once, outcomes)
+        reach("notify.produced")
         await self._stage.report(batch.partition, outcomes)
         self._ticker.watch(batch.partition, batch.life, windows.remaining(), ticked)
         return windows.progress()

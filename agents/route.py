@@ -22,6 +22,7 @@ from streams.cloudevents import decode
 from streams.deadletters import Origin, dead_letter
 from streams.envelope import VERSION, Envelope, encode, position
 from streams.event import BadEvent, Event
+from streams.failpoints import reach
 from streams.fingerprint import digest_of, seen_fingerprint
 from streams.outcomes import Outcome
 from streams.policies import policies
@@ -70,7 +71,9 @@ class Router:
                 candidates.append(judged)
             else:
                 await self._refuse(batch, record, *judged, outcomes)
+        reach("route.decoded")
         await self._forward(batch, candidates, outcomes)
+        reach("route.produced")
         await self._stage.report(batch.partition, outcomes)
         return position(self._stage.topology.epoch, batch.records[-1].offset)
 

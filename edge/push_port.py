@@ -12,6 +12,7 @@ from aiohttp import web
 from edge.protocol import Sessions
 from sinks import wire
 from sinks.presence import Lease
+from streams.failpoints import reach
 
 #: Longest body, bytes.
 MAX_BODY: Final = 16 * 1024 * 1024
@@ -46,6 +47,7 @@ class PushPort:
             statuses = self._sessions.push(delivery.notes, int(self._clock() * 1000))
         except OverflowError:  # a position that is none
             return Answer(400, b"")
+        reach("gateway.taken")
         return Answer(200, wire.encode_statuses(statuses))
 
     def application(self) -> web.Application:

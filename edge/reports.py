@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from typing import Final, Literal, Protocol
 
 from edge.protocol import Range
+from streams.failpoints import reach
 from streams.murmur2 import partition_for
 from streams.outcomes import Outcome, encode_outcomes
 
@@ -86,6 +87,7 @@ class Reports:
             self._flush(partition)
 
     def _flush(self, partition: int) -> None:
+        reach("edge.reporting")
         part = self._waiting[partition][:FLUSH_ENTRIES]
         value = encode_outcomes(STAGE, int(time.time() * 1000), part)
         try:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from streams.envelope import Push, decode_push
+from streams.failpoints import reach
 from streams.fresh import Fresh, Replays
 from streams.outcomes import Outcome
 from streams.stage import Batch, Handler, Stage
@@ -68,7 +69,9 @@ class Pusher:
                 outcomes.append(_undeliverable(push, devices, f"late: by {late} ms"))
                 push = _number_only(push)
             pushes.append(push)
+        reach("push.decoded")
         outcomes += report(pushes, await self.sink.deliver(pushes))
+        reach("push.posted")
         await self._stage.report(batch.partition, outcomes)
         return fresh[-1].seq if fresh else batch.watermark()
 

@@ -17,6 +17,7 @@ from sinks.paths import plans
 from sinks.redis import RedisUnavailable
 from sinks.rows import row_of
 from streams.envelope import Envelope, Push, decode_envelope, encode
+from streams.failpoints import reach
 from streams.fresh import Fresh, Replays
 from streams.outcomes import Outcome
 from streams.stage import Batch, Handler, Stage
@@ -70,15 +71,19 @@ class Store:
         self._stage.metrics.copies += copies
         if not envelopes:
             return batch.watermark()
+        reach("store.decoded")
         now = self._stage.now()
         rows = [row_of(envelope, now) for envelope in envelopes]
         await self._insist(lambda: self.writer.write(rows), self._stage.settings.cassandra.timeout)
+        reach("store.written")
         states = await self._states(envelopes)
+        reach("store.raised")
         outcomes: list[Outcome] = []
         for plan in plans(envelopes, states, self._gateways.incarnations, self._stage.now()):
             outcomes.append(plan.outcome)
             if plan.push is not None:
                 await self._put(batch.partition, plan.push)
+        reach("store.produced")
         await self._stage.report(batch.partition, outcomes)
         return envelopes[-1].seq
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from streams import failpoints
+
 PREFIX: Final = "LOCKSTEP_"
 LOCAL: Final = "LOCKSTEP_LOCAL_"  # for those who boot servers on this machine, no setting of a process
 _FILE: Final = "_FILE"
@@ -186,7 +188,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     tree: dict[str, Any] = {}
     for variable in sorted(environ):  # a group before the settings in it
-        if variable.startswith(PREFIX) and not variable.startswith(LOCAL):
+        if variable.startswith(PREFIX) and not variable.startswith(LOCAL) and variable != failpoints.VARIABLE:
             _place(tree, *_name_and_text(variable, environ), variable)
     try:
         return msgspec.convert(tree, Settings, strict=False)

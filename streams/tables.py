@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, Generic
 
 import faust
 
+from streams.failpoints import reach
 from streams.latest import LatestEntry, LatestState, LatestVerdict
 from streams.rows import BadRow
 from streams.seen import SeenEntry, SeenState, SeenVerdict
@@ -59,10 +60,12 @@ class _Table(faust.Table, Generic[E, V]):
         output, topic = self.app.transport.output, self.changelog_topic_name
         state.release(self._committed(partition))
         verdicts, rows = state.judge(entries)
+        reach("table.judged")
         for key, value in rows:
             await output.send(topic, partition, key, value)
         for key in state.dead_rows(DELETED_PER_BATCH):
             await output.send(topic, partition, key, None)
+        reach("table.logged")
         return verdicts
 
     def entries(self) -> int:
@@ -110,6 +113,7 @@ class _Table(faust.Table, Generic[E, V]):
     def _read(self, state: State[E, V], messages: Any) -> None:
         for message in messages:
             self.rows_read += 1
+            reach("recovery.read")
             try:
                 state.read(message.key, message.value)
             except BadRow as bad:

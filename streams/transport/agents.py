@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from streams.failpoints import reach
 from streams.stage import Handler
 
 
@@ -30,6 +31,7 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
                     transport.fail(error)
             if transport.failure is not None:
                 await asyncio.Event().wait()
+            reach("transport.produced")
             batch.done(result)
 
     app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name=name)(agent)

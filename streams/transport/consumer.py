@@ -18,6 +18,7 @@ from typing import Any
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from streams.failpoints import reach
 from streams.transport.batch import Batch, Partition
 from streams.transport.ledger import Ledger
 from streams.transport.mark import Mark
@@ -41,7 +42,8 @@ class BatchConsumer(driver.Consumer):
         self.ledger = Ledger(self._on_finish)
         self.epoch = 0  # changes whenever what was fetched before must not be used
         self.progress = time.monotonic()  # when a commit last succeeded
-        self._sought: set[Partition] = set()  # at their commit since the flow last stopped
+        self._sought: set[Partition] = set()  # at their commit, and the flow resumed since
+        self._seeking: set[Partition] = set()  # at their commit, the flow not yet resumed
         self._committing = asyncio.Lock()
         self._finished = asyncio.Event()
 
@@ -82,12 +84,18 @@ class BatchConsumer(driver.Consumer):
         """Hand out nothing, and begin no batch, until the next seek."""
         self.ledger.close()
         self.epoch += 1
-        self._sought = set()
+        self._sought = self._seeking = set()
         super().stop_flow()
 
     def resume_flow(self) -> None:
-        """Go on, and look at once."""
+        """Go on, and look at once.
+
+        Faust empties the queues of all agents between its seek and this (tables/recovery.py:659): what was handed out
+        by then would never be handled, and what follows it would.
+        """
         super().resume_flow()
+        self._sought = self._sought | self._seeking
+        self._seeking = set()
         self._thread.wake()
 
     def resume_partitions(self, tps: Any) -> None:
@@ -129,6 +137,8 @@ class BatchConsumer(driver.Consumer):
     async def _drain_once(self) -> None:
         epoch, fetched = await self._getmany(None, POLL)
         changelogs = self.changelogs()
+        if fetched:
+            reach("transport.polled")
         for tp, records in fetched.items():
             # No await between this test and the agent's queue: flow and epoch cannot change in between.
             if epoch != self.epoch or not self.flow_active:
@@ -174,6 +184,8 @@ class BatchConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
         """The original (consumer.py:642) forgets what is acked before it commits, so every rebalance replays."""
         await self._on_partitions_revoked(revoked)  # stops the flow, waits for the batches in work, commits
+        if revoked:
+            reach("rebalance.revoked")
         self._active_partitions.difference_update(revoked)
         self._paused_partitions.difference_update(revoked)
         self._forget(revoked)
@@ -187,18 +199,18 @@ class BatchConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Back to what is committed, offset and watermark together. Faust calls it before each resume."""
         self.epoch += 1
-        self._sought = set()
+        self._sought = self._seeking = set()
         changelogs = self.changelogs()
         tps = {tp for tp in self.assignment() if tp.topic not in changelogs}
+        reach("rebalance.seeking")
         committed = await self._thread.rewind(tps)
         await self._open_outputs({tp.partition for tp in tps})
         self._forget(tps)
         for tp in tps:
             self.ledger.start(tp, committed.get(tp))
         self.epoch += 1  # again: what was fetched during the seek is from before it
-        self._sought = set(tps)
+        self._seeking = set(tps)
         self.ledger.open()
-        self._thread.wake()
 
     async def _open_outputs(self, partitions: set[int]) -> None:
         """Have the producer's session begun wherever these partitions lead, before there is a record to send there."""
@@ -230,10 +242,13 @@ class BatchConsumer(driver.Consumer):
 
     async def _flush_and_commit(self, marks: dict[Partition, Mark]) -> bool:
         generation = self.app.consumer_generation_id
+        reach("commit.begun")
         await self.transport.output.flush()
+        reach("commit.flushed")
         if self.transport.failure is not None or generation != self.app.consumer_generation_id:
             return False
         committed = await self._thread.commit(marks)
+        reach("commit.done")
         self.ledger.settle(committed)
         if committed:
             self.progress = time.monotonic()

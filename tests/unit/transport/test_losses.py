@@ -12,7 +12,7 @@ import pytest
 from streams.marker import HEADERS
 from streams.transport import DeliveryFailed, Handler, Output
 from streams.transport.mark import Mark
-from tests.unit.transport.fake import MARKER, OUT, Broker, Life, Rec, until, use
+from tests.unit.transport.fake import MARKER, OUT, TOPIC, Broker, Life, Rec, until, use
 
 RECORDS = 20
 Make = Callable[[Output], Handler]
@@ -180,6 +180,22 @@ async def test_a_rebalance_replays_nothing_that_is_finished(life: Callable[..., 
         await moving
         await until(lambda: worker.committed() == Mark(RECORDS, RECORDS - 1), "all is committed")
     assert [int(value or b"") for value in broker.delivered] == list(range(RECORDS))
+
+
+async def test_nothing_is_handed_out_between_the_seek_and_the_flow(life: Callable[..., Life], broker: Broker) -> None:
+    """Faust empties the agents' queues in between: a batch there would be lost, and the next one would overtake it."""
+    async with life(forward()) as worker:
+        await until(lambda: worker.committed() == Mark(RECORDS, RECORDS - 1), "all is committed")
+        consumer, ledger = worker.app.consumer, worker.app.consumer.ledger
+        broker.committed.clear()
+        await consumer.perform_seek()
+        await asyncio.sleep(0.1)
+        assert ledger.in_flight((TOPIC, 0)) == 0
+        assert not consumer.sources()
+        worker.app.flow_control.resume()
+        consumer.resume_flow()
+        await until(lambda: worker.committed() == Mark(RECORDS, RECORDS - 1), "all is committed again")
+    assert len(broker.delivered) == 2 * RECORDS
 
 
 async def test_values_come_as_they_are(life: Callable[..., Life], broker: Broker) -> None:
