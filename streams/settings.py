@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -15,6 +15,7 @@ _UNKNOWN: Final = "Object contains unknown field "
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31 * 86_400)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class SettingsError(Exception):
@@ -138,18 +139,30 @@ class Health(_Frozen, frozen=True):
 
 
 class Limits(_Frozen, frozen=True):
-    """What an event may be.
+    """What an event may be, and when a worker stops a partition rather than go on.
 
     event_bytes: Longest event, bytes of value and headers.
     future_tolerance: How far an event's time may be ahead of the broker's clock, s.
     redelivery_horizon: How long producers may send an event again, s; the window of `seen` must not be shorter.
     fingerprint_key: Secret that keys the digests of the tables; one value for the whole installation, never changed.
+    seen_entries: Most entries of `seen` for one partition, 22 to 35 bytes each in memory; see `seen_full`.
+    seen_full: At that number `forget` drops the oldest quarter of the window early, whose repeats then take effect;
+        `stop` stops the partition.
+    dead_letter_ratio: A partition stops when a greater part of its last `dead_letter_window` records would be dead
+        letters; 1 turns this off.
+    dead_letter_window: How many records that is.
+    dead_letter_consecutive: A partition stops when more records than this would be dead letters one after the other.
     """
 
     event_bytes: Positive = 16 * 1024
     future_tolerance: Seconds = 300.0
     redelivery_horizon: Seconds = 300.0
     fingerprint_key: str = ""
+    seen_entries: Annotated[int, msgspec.Meta(ge=1000)] = 4_000_000
+    seen_full: Literal["forget", "stop"] = "forget"
+    dead_letter_ratio: Share = 0.5
+    dead_letter_window: Positive = 1000
+    dead_letter_consecutive: Positive = 500
 
 
 class Settings(_Frozen, frozen=True):

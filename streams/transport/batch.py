@@ -24,6 +24,9 @@ class Books(Protocol):
     def finish(self, batch: Batch) -> None:
         """The batch is handled."""
 
+    def stop(self, batch: Batch, reason: str) -> None:
+        """The batch and those behind it are not handled in this process."""
+
 
 class Batch:
     """The records of one partition from one poll, in order of offset, at least one.
@@ -59,3 +62,7 @@ class Batch:
         """The handler returned; `taken` is the highest seq taken so far. For the agent wrapper alone."""
         self.taken = taken
         self._books.finish(self)
+
+    def stop(self, reason: str) -> None:
+        """The handler will not go on with this partition. For the agent wrapper alone."""
+        self._books.stop(self, reason)

@@ -190,6 +190,7 @@ class BatchConsumer(driver.Consumer):
         tps = {tp for tp in self.assignment() if tp.topic not in changelogs}
         committed = await self._thread.rewind(tps)
         self._forget(tps)
+        self.ledger.keep_stopped(tps)
         for tp in tps:
             self.ledger.start(tp, committed.get(tp))
         self.epoch += 1  # again: what was fetched during the seek is from before it
