@@ -9,7 +9,10 @@ from streams.settings import Limits
 
 
 class DeadLetterLimits:
-    """The recent records of one partition: how many of them, and how many in a row, became dead letters."""
+    """The recent records of one partition: how many of them, and how many in a row, became dead letters.
+
+    Looked at with each dead letter; the ratio once there are as many records as it is of.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._window = limits.dead_letter_window

@@ -20,7 +20,7 @@ WINDOW = 12
 class LogRecord(NamedTuple):
     """A record of the source: which event id or line it belongs to, its broker time, and its version.
 
-    `first`: it is a dead letter that came again, and lay there first. `gated`: it became one before the state was asked.
+    `first`: it is a dead letter that came again, and lay there first. `gated`: it became one without being judged.
     """
 
     name: int
