@@ -171,7 +171,8 @@ class Router:
         record, account, refusal = refused
         seq = position(self._stage.topology.epoch, record.offset)
         if refusal.reason is not None:
-            origin = Origin(batch.topic, batch.partition, record.offset, refusal.reason, refusal.detail)
+            place = batch.topic, batch.partition, record.offset
+            origin = Origin(*place, refusal.reason, refusal.detail, self._stage.topic_id)
             headers = dead_letter(origin, record.headers)
             topic = self._stage.topic("dead-letters")
             await self._stage.output.send(topic, batch.partition, record.key, record.value, headers)

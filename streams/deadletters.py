@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple, get_args
 PREFIX: Final = "lockstep-"
 #: The last header of a dead letter that was put into `ingest` again: the place there at which it lay before.
 FIRST: Final = PREFIX + "first"
+_TOPIC_ID: Final = PREFIX + "topic-id"
 _DONE: Final = PREFIX + "done"
 _ACTION: Final = PREFIX + "action"
 _PLACED: Final = PREFIX + "placed"
@@ -17,21 +18,35 @@ ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 
 
 class Origin(NamedTuple):
-    """Where a dead letter lay, and why it is one."""
+    """Where a dead letter lay, and why it is one. `topic_id` is that of the envelopes; a topic may be made anew."""
 
     topic: str
     partition: int
     offset: int
     reason: str
     detail: str
+    topic_id: bytes = b""
+
+    @property
+    def identity(self) -> Identity:
+        """What all copies of a dead letter share; a worker that starts again may write one."""
+        return Identity(self.topic_id, self.partition, self.offset)
+
+
+class Identity(NamedTuple):
+    """The record that became a dead letter."""
+
+    topic_id: bytes
+    partition: int
+    offset: int
 
 
 class Done(NamedTuple):
-    """What was done to the dead letter at an offset of the same partition; `placed`: where in `ingest` it lies now."""
+    """What was done to a dead letter; `placed`: where in `ingest` it lies now, `3:17`."""
 
-    offset: int
+    letter: Identity
     action: Action
-    placed: str
+    placed: str = ""
 
 
 def dead_letter(origin: Origin, headers: Headers) -> list[tuple[str, bytes]]:
@@ -41,6 +56,7 @@ def dead_letter(origin: Origin, headers: Headers) -> list[tuple[str, bytes]]:
         (PREFIX + "topic", origin.topic.encode()),
         (PREFIX + "partition", b"%d" % origin.partition),
         (PREFIX + "offset", b"%d" % origin.offset),
+        (_TOPIC_ID, origin.topic_id.hex().encode()),
         (PREFIX + "reason", origin.reason.encode()),
         (PREFIX + "detail", origin.detail.encode(errors="replace")),
     ]
@@ -49,7 +65,8 @@ def dead_letter(origin: Origin, headers: Headers) -> list[tuple[str, bytes]]:
 def read_dead_letter(headers: Headers) -> Origin:
     """Where a dead letter lay and why. Raises KeyError for a record that is none, ValueError for one that is broken."""
     own = _own(headers)
-    return Origin(own["topic"], int(own["partition"]), int(own["offset"]), own["reason"], own["detail"])
+    place = own["topic"], int(own["partition"]), int(own["offset"])
+    return Origin(*place, own["reason"], own["detail"], bytes.fromhex(own.get("topic-id", "")))
 
 
 def replay(origin: Origin, headers: Headers) -> list[tuple[str, bytes]]:
@@ -69,20 +86,29 @@ def first_of(headers: Headers, partition: int) -> int:
     return place[1] if place is not None and place[0] == partition else -1
 
 
-def done(partition: int, what: Done) -> list[tuple[str, bytes]]:
-    """Headers of the marker of a dead letter in this partition of `dead-letters`."""
-    headers = [(_DONE, b"%d:%d" % (partition, what.offset)), (_ACTION, what.action.encode())]
+def done(what: Done) -> list[tuple[str, bytes]]:
+    """Headers of a marker, which goes into the partition of the dead letter."""
+    topic_id, partition, offset = what.letter
+    headers = [
+        (_DONE, b"%d:%d" % (partition, offset)),
+        (_TOPIC_ID, topic_id.hex().encode()),
+        (_ACTION, what.action.encode()),
+    ]
     return [*headers, (_PLACED, what.placed.encode())] if what.placed else headers
 
 
-def read_done(headers: Headers, partition: int) -> Done | None:
+def read_done(headers: Headers) -> Done | None:
     """What a marker says; None for a record that is none: a dead letter may hold any header of its producer."""
     own = _own(headers)
     place = _numbers(own.get("done", "").encode())
-    if "reason" in own or place is None or place[0] != partition:
-        return None
     action = next((action for action in ACTIONS if action == own.get("action")), None)
-    return None if action is None else Done(place[1], action, own.get("placed", ""))
+    if "reason" in own or place is None or action is None:
+        return None
+    try:
+        topic_id = bytes.fromhex(own.get("topic-id", ""))
+    except ValueError:
+        return None
+    return Done(Identity(topic_id, *place), action, own.get("placed", ""))
 
 
 def _own(headers: Headers) -> dict[str, str]:

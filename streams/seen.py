@@ -106,7 +106,7 @@ class SeenState(State[SeenEntry, SeenVerdict]):
         return NEW
 
     def _known(self, entry: SeenEntry, key: int, low: int, near: list[Index]) -> SeenVerdict | None:
-        """What the entries of a fingerprint say, but for that of the record's own first; None if there are no others."""
+        """What the entries of a fingerprint say, without that of the record's own first; None where no other is."""
         first, its_digest = None, 0
         for index in near:
             slot = index.find_one(key, low)

@@ -10,6 +10,7 @@ from streams.deadletters import (
     FIRST,
     PREFIX,
     Done,
+    Identity,
     Origin,
     dead_letter,
     done,
@@ -19,7 +20,7 @@ from streams.deadletters import (
     replay,
 )
 
-ORIGIN = Origin("ingest", 3, 17, "unknown-type", "no use case has the type 'x'")
+ORIGIN = Origin("ingest", 3, 17, "unknown-type", "no use case has the type 'x'", b"topc")
 names = st.one_of(st.text(max_size=8), st.sampled_from(["topic", "reason", "done", "first"]).map(PREFIX.__add__))
 headers = st.lists(st.tuples(names, st.binary(max_size=8)), max_size=5)
 
@@ -30,7 +31,7 @@ def test_a_dead_letter_is_read_whatever_headers_its_producer_set(theirs: list[tu
     made = dead_letter(ORIGIN, theirs)
     assert read_dead_letter(made) == ORIGIN
     assert made[: len(theirs)] == theirs
-    assert read_done(made, 3) is None
+    assert read_done(made) is None
 
 
 @given(headers, st.integers(0, 7))
@@ -53,7 +54,7 @@ def test_a_replay_that_fails_again_names_its_last_place() -> None:
 def test_a_place_that_is_none_counts_for_nothing(place: bytes) -> None:
     """Anybody may set the header."""
     assert first_of([(FIRST, place)], 3) == -1
-    assert read_done([(PREFIX + "done", place), (PREFIX + "action", b"replayed")], 3) is None
+    assert read_done([(PREFIX + "done", place), (PREFIX + "action", b"replayed")]) is None
 
 
 def test_the_reference_counts_as_last_header_alone() -> None:
@@ -62,19 +63,26 @@ def test_the_reference_counts_as_last_header_alone() -> None:
     assert first_of([], 3) == -1
 
 
-@pytest.mark.parametrize("what", [Done(5, "replayed", "3:90"), Done(0, "discarded", "")])
+@pytest.mark.parametrize("what", [Done(ORIGIN.identity, "replayed", "3:90"), Done(Identity(b"", 0, 0), "discarded")])
 def test_a_marker_says_what_was_done(what: Done) -> None:
-    """To a letter of its own partition; it is no dead letter."""
-    made = done(3, what)
-    assert read_done(made, 3) == what
-    assert read_done(made, 4) is None
+    """And to which letter; it is no dead letter itself."""
+    made = done(what)
+    assert read_done(made) == what
     with pytest.raises(KeyError):
         read_dead_letter(made)
 
 
-def test_a_marker_of_another_kind_is_none() -> None:
-    """An action of a later release is left alone."""
-    assert read_done([(PREFIX + "done", b"3:5"), (PREFIX + "action", b"eaten")], 3) is None
+@pytest.mark.parametrize(("header", "value"), [("action", b"eaten"), ("topic-id", b"xy"), ("done", b"3")])
+def test_a_marker_of_another_kind_is_none(header: str, value: bytes) -> None:
+    """An action of a later release is left alone, and so is what somebody else made."""
+    made = [(name, value if name == PREFIX + header else old) for name, old in done(Done(ORIGIN.identity, "discarded"))]
+    assert read_done(made) is None
+
+
+def test_a_letter_of_the_release_before_is_read() -> None:
+    """It has no topic id."""
+    made = [header for header in dead_letter(ORIGIN, []) if header[0] != PREFIX + "topic-id"]
+    assert read_dead_letter(made) == ORIGIN._replace(topic_id=b"")
 
 
 def test_a_broken_dead_letter_is_an_error_that_names_it() -> None:
