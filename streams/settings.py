@@ -145,13 +145,11 @@ class Limits(_Frozen, frozen=True):
     future_tolerance: How far an event's time may be ahead of the broker's clock, s.
     redelivery_horizon: How long producers may send an event again, s; the window of `seen` must not be shorter.
     fingerprint_key: Secret that keys the digests of the tables; one value for the whole installation, never changed.
-    seen_entries: Most entries of `seen` for one partition, 22 to 35 bytes each in memory; see `seen_full`.
-    seen_full: At that number `forget` drops the oldest quarter of the window early, whose repeats then take effect;
-        `stop` stops the partition.
-    dead_letter_ratio: A partition stops when a greater part of its last `dead_letter_window` records would be dead
-        letters; 1 turns this off.
-    dead_letter_window: How many records that is.
-    dead_letter_consecutive: A partition stops when more records than this would be dead letters one after the other.
+    seen_entries: Most entries of `seen` for one partition, 22 to 35 bytes each in memory.
+    seen_full: Then `forget` drops the oldest quarter of the window early, `stop` stops the partition.
+    dead_letter_ratio: A partition stops where a greater part of its last records would be dead letters; 1: never.
+    dead_letter_window: Of how many records that is a part.
+    dead_letter_consecutive: A partition stops where more records than this would be dead letters in a row.
     """
 
     event_bytes: Positive = 16 * 1024
