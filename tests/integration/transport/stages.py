@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 
+from streams.stage import PartitionStopped
 from streams.transport import Batch, Handler, Output
 
 SEQ = struct.Struct(">q")  # first field of every value behind `ingest`: the event's offset there
@@ -92,5 +93,16 @@ def forward(name: str, output: Output, target: str, counts: Counter[str], pause:
             taken = seq
         counts[name] += len(batch.records)
         return taken
+
+    return handle
+
+
+def stopping(handler: Handler, partition: int) -> Handler:
+    """The handler, but it will not go on with one partition after its first 500 records."""
+
+    async def handle(batch: Any) -> int:
+        if batch.partition == partition and batch.end > 500:
+            raise PartitionStopped("told to stop")
+        return int(await handler(batch))
 
     return handle

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from streams.transport import add_agent, attach, make_app, run, stats
-from tests.integration.transport.stages import Seen, forward, route
+from tests.integration.transport.stages import Seen, forward, route, stopping
 
 REPORT_EVERY = 0.1  # seconds
 
@@ -33,6 +33,7 @@ class Options(msgspec.Struct, kw_only=True):
     notify_pause: float = 0.0
     store_pause: float = 0.0
     fail_at: int = -1
+    stop_partition: int = -1  # that `notify` does not go on with
     producer: dict[str, int | str] = {}
 
 
@@ -56,6 +57,7 @@ def build(options: Options, counts: Counter[str]) -> Any:
         add_agent(app, "route", at + "ingest", route(output, seen, (at + "events.a", at + "events.b"), counts))
     else:
         notify = forward("notify", output, at + "notifications.a", counts, options.notify_pause, options.fail_at)
+        notify = stopping(notify, options.stop_partition)
         add_agent(app, "notify", at + "events.a", notify)
         store = forward("store", output, at + "push.a", counts, options.store_pause, -1)
         add_agent(app, "store", at + "notifications.a", store)
