@@ -7,13 +7,16 @@ from typing import NamedTuple
 
 from streams.event import Event
 from streams.outcomes import Kind, Reason
-from streams.topology import Policy
+from streams.policies import Policy
 
 WEEK_MS = 7 * 86_400_000
 
 
 class Facts(NamedTuple):
-    """What a gate may know beside the event. Times in ms; `appended` is the broker's append time."""
+    """What a gate may know beside the event. Times in ms.
+
+    `appended` is the broker time of the record: the latest append time of its partition up to it.
+    """
 
     appended: int
     size: int

@@ -1,24 +1,20 @@
-"""The stage `notify`: of each event one notification for the devices it is meant for, unless a newer one stands."""
+"""The stage `notify`: makes of events the notifications for the devices they are meant for, unless newer ones stand."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from agents.gates import stale
-from streams.envelope import Envelope, decode_envelope, encode, offset_of
+from agents.merge import merge, selectors
+from agents.ticks import Later, Ticker
+from streams.envelope import TICK, Envelope, decode_envelope, encode, is_tick, offset_of
 from streams.fingerprint import latest_fingerprint
+from streams.fresh import Replays
 from streams.latest import LatestEntry
+from streams.logtime import Progress, Windows
 from streams.outcomes import Outcome
-from streams.stage import Batch, Handler, Record, Stage
-from streams.targets import Predicate, narrow
-from streams.topology import policies
-
-
-class Candidate(NamedTuple):
-    """A notification that is young enough and has somebody to go to."""
-
-    key: bytes | None
-    envelope: Envelope
+from streams.policies import policies
+from streams.stage import Batch, Handler, Life, Record, Stage
+from streams.targets import narrow
+from streams.topology import milliseconds
 
 
 async def stage(stage: Stage) -> Handler:
@@ -27,39 +23,76 @@ async def stage(stage: Stage) -> Handler:
 
 
 class Notifier:
-    """Judges and forwards the events of one batch."""
+    """Judges and forwards the events of one lane: at once, or, where the lane has a window, at its end."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, later: Later | None = None) -> None:
+        """`later` calls a function after some seconds; that of the running loop unless given."""
         self._stage = stage
+        self._replays = Replays(stage.topic("events.{lane}"), stage.settings.limits.copies)
         self._policies = policies(stage.topology)
         self._key = stage.settings.limits.fingerprint_key.encode()
         self._topic = stage.topic("notifications.{lane}")
+        self._length = milliseconds(stage.topology.lanes[stage.topology.lane_names()[stage.lane or 0]].window)
+        self._partitions: dict[int, tuple[Life, Windows[Envelope]]] = {}
+        self._ticker = Ticker(self._tick, later)
 
-    async def handle(self, batch: Batch) -> int:
-        """Forward what is not stale, not superseded and not without a target; report the rest."""
-        taken = batch.watermark()
+    async def handle(self, batch: Batch) -> Progress:
+        """Take what is not stale and not without a target, report the rest, and forward what leaves its window.
+
+        What is still held is not finished: a restart reads it again.
+        """
+        windows = self._windows(batch)
         outcomes: list[Outcome] = []
-        candidates = []
+        at_once: list[Envelope] = []
+        ticked = False
         for record in batch.records:
-            envelope = decode_envelope(record.value or b"")
-            self._stage.verify(envelope.version, envelope.topic_id)
-            if envelope.seq <= taken:
-                self._stage.metrics.copies += 1
+            if left := windows.pass_time(record.offset, record.timestamp):
+                await self._leave(batch.partition, left, outcomes)
+            if is_tick(record.value):
+                ticked = True
                 continue
-            taken = envelope.seq
-            refused = self._refusal(record, envelope)
-            if refused is None:
-                candidates.append(Candidate(record.key, envelope))
-            else:
-                outcomes.append(refused)
-        await self._forward(batch.partition, candidates, outcomes)
+            envelope = self._take(record, windows, outcomes)
+            if envelope is None:
+                continue
+            if not self._length:
+                at_once.append(envelope)
+            elif left := windows.hold(envelope, len(record.value or b"")):
+                await self._leave(batch.partition, left, outcomes)
+        await self._forward(batch.partition, at_once, outcomes)
         await self._stage.report(batch.partition, outcomes)
-        return taken
+        self._ticker.watch(batch.partition, batch.life, windows.remaining(), ticked)
+        return windows.progress()
 
-    def _refusal(self, record: Record, envelope: Envelope) -> Outcome | None:
-        """Set the target of a notification, or say why there is none."""
-        if record.timestamp > envelope.deadline:
-            late = stale("notify", record.timestamp, envelope.time, envelope.deadline)
+    def _windows(self, batch: Batch) -> Windows[Envelope]:
+        """The windows of a partition; what was held before it was revoked or sought is forgotten."""
+        life, windows = self._partitions.get(batch.partition, (None, None))
+        if windows is None or life is not batch.life:
+            self._partitions = {number: kept for number, kept in self._partitions.items() if not kept[0].over}
+            windows = Windows(self._length, Progress(batch.records[0].offset, batch.watermark(), batch.clock))
+            self._partitions[batch.partition] = batch.life, windows
+        return windows
+
+    def _tick(self, partition: int) -> None:
+        self._stage.output.put(self._stage.topic("events.{lane}"), partition, None, TICK)
+
+    def _take(self, record: Record, windows: Windows[Envelope], outcomes: list[Outcome]) -> Envelope | None:
+        """What may become a notification; None for a copy, and for what is refused."""
+        envelope = decode_envelope(record.value or b"")
+        self._stage.verify(envelope.version, envelope.topic_id)
+        if not windows.take(envelope.seq):
+            self._stage.metrics.copies += 1
+            self._replays.copy(envelope.partition, envelope.seq, windows.taken)
+            return None
+        refused = self._refusal(windows.clock, envelope)
+        if refused is None:
+            return envelope
+        outcomes.append(refused)
+        return None
+
+    def _refusal(self, now: int, envelope: Envelope) -> Outcome | None:
+        """Set the target of a notification, or say why there is none; `now` is log time, ms."""
+        if now > envelope.deadline:
+            late = stale("notify", now, envelope.time, envelope.deadline)
             return Outcome(late.kind, envelope.account, envelope.seq, detail=late.detail)
         policy = self._policies.get(envelope.type)
         if policy is None:  # a router of another release knows the type: it is meant for whom the producer says
@@ -71,15 +104,24 @@ class Notifier:
         envelope.target = target
         return None
 
-    async def _forward(self, partition: int, candidates: list[Candidate], outcomes: list[Outcome]) -> None:
-        newest = await self._newest(partition, [c.envelope for c in candidates])
+    async def _leave(self, partition: int, envelopes: list[Envelope], outcomes: list[Outcome]) -> None:
+        """Merge, judge and forward all notifications of a window."""
+        survivors, folded = merge(envelopes, self._policies)
+        for e, survivor in folded:
+            detail = f"into {partition}:{offset_of(survivor.seq)}"
+            outcomes.append(Outcome("merged", e.account, e.seq, detail=detail))
+        await self._forward(partition, survivors, outcomes)
+
+    async def _forward(self, partition: int, envelopes: list[Envelope], outcomes: list[Outcome]) -> None:
+        """Judge and forward notifications in the order of their positions."""
+        newest = await self._newest(partition, envelopes)
         put = self._stage.output.put
-        for key, envelope in candidates:
+        for envelope in envelopes:
             newer = newest.get(envelope.seq)
             if newer is not None:
                 outcomes.append(Outcome("superseded", envelope.account, envelope.seq, detail=newer))
                 continue
-            value = encode(envelope)
+            key, value = envelope.account.encode(), encode(envelope)
             try:
                 put(self._topic, partition, key, value)
             except BufferError:
@@ -87,7 +129,7 @@ class Notifier:
 
     async def _newest(self, partition: int, envelopes: list[Envelope]) -> dict[int, str]:
         """What supersedes each superseded notification, by position."""
-        keyed = [e for e in envelopes if e.collapse_key]
+        keyed = [e for e in envelopes if e.collapse_key and not self._is_union(e)]
         if not keyed:
             return {}
         verdicts = await self._stage.table.judge(partition, [self._entry(e) for e in keyed])
@@ -97,18 +139,22 @@ class Notifier:
             if verdict.superseded
         }
 
+    def _is_union(self, e: Envelope) -> bool:
+        """Whether it holds changes, of which none is newer than another."""
+        policy = self._policies.get(e.type)
+        return policy is not None and policy.merge == "union"
+
     def _entry(self, e: Envelope) -> LatestEntry:
-        """Events with a version are ordered by it, events without one by their time: the two never meet."""
+        """Events with a version are ordered by it, events without one by their time: the two never meet.
+
+        Entries age by the time of `ingest`, as the positions are of it: both rise together in whichever lane.
+        """
         policy = self._policies.get(e.type)
         scope = (policy.use_case if policy else e.type, e.collapse_key, "version" if e.revision >= 0 else "time")
         return LatestEntry(
-            latest_fingerprint(self._key, e.account, scope, _selectors(e.target)), _version(e), e.seq, e.appended
+            latest_fingerprint(self._key, e.account, scope, selectors(e.target)), _version(e), e.seq, e.appended
         )
 
 
 def _version(e: Envelope) -> int:
     return e.revision if e.revision >= 0 else e.time
-
-
-def _selectors(target: Predicate) -> tuple[str, ...]:
-    return (str(target.types), target.origin, str(target.least), *sorted(target.ids))

@@ -25,10 +25,10 @@ from streams.envelope import VERSION, Envelope, encode, position
 from streams.event import BadEvent, Event
 from streams.fingerprint import digest_of, seen_fingerprint
 from streams.outcomes import Outcome
+from streams.policies import policies
 from streams.seen import SeenEntry, SeenVerdict
 from streams.stage import Batch, Handler, PartitionStopped, Record, Stage
 from streams.targets import Predicate
-from streams.topology import policies
 
 
 class Candidate(NamedTuple):
@@ -73,7 +73,11 @@ class Router:
 
         Raises PartitionStopped, with nothing put out, where there are too many of these.
         """
-        judged = [self._judge(record, batch.partition) for record in batch.records]
+        clock = batch.clock
+        judged = []
+        for record in batch.records:
+            clock = max(clock, record.timestamp)
+            judged.append(self._judge(record, batch.partition, clock))
         judged = await self._told_apart(batch.partition, judged)
         self._stop_at_limits(batch.partition, judged)
         outcomes: list[Outcome] = []
@@ -84,7 +88,7 @@ class Router:
         await self._stage.report(batch.partition, outcomes)
         return position(self._stage.topology.epoch, batch.records[-1].offset)
 
-    def _judge(self, record: Record, partition: int) -> Candidate | Refused:
+    def _judge(self, record: Record, partition: int, clock: int) -> Candidate | Refused:
         try:
             event = decode(record.key, record.value, record.headers)
         except BadEvent as bad:
@@ -92,7 +96,7 @@ class Router:
         policy = self._policies.get(event.type)
         if policy is None:
             return Refused(record, event.account, unknown_type(event))
-        facts = Facts(record.timestamp, _size(record), policy)
+        facts = Facts(clock, _size(record), policy)
         refusal = first_refusal(self._gates, event, facts)
         if refusal is None:
             right = self._places.misplaced(event.source, event.account, partition)
@@ -136,10 +140,10 @@ class Router:
                 await self._stage.output.send(topic, partition, record.key, value)
 
     def _entry(self, candidate: Candidate, partition: int) -> SeenEntry:
-        record, event, _ = candidate
+        record, event, facts = candidate
         fingerprint = seen_fingerprint(self._key, event.account, event.source, event.id)
         first = first_of(record.headers, partition)
-        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), record.timestamp, first)
+        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), facts.appended, first)
 
     def _envelope(self, candidate: Candidate, partition: int) -> Envelope:
         record, event, facts = candidate
@@ -150,13 +154,13 @@ class Router:
             topic_id=self._stage.topic_id,
             partition=partition,
             seq=position(self._stage.topology.epoch, record.offset),
-            lane=policy.lane,
+            lane=policy.lane_at(record.timestamp),
             account=event.account,
             source=event.source,
             id=event.id,
             type=event.type,
             time=event.time,
-            appended=record.timestamp,
+            appended=facts.appended,
             deadline=deadline_of(event, facts),
             expires=expiry_of(event, facts),
             content_type=event.content_type,

@@ -10,10 +10,12 @@ import msgspec
 from edge.fates import Fate, Mark, fold
 from streams.cloudevents import decode
 from streams.deadletters import Done, read_dead_letter, read_done
-from streams.envelope import Envelope, Push, notification_id, position
+from streams.envelope import Envelope, Push, is_tick, notification_id, position
 from streams.event import BadEvent, Event
+from streams.marker import is_marker
 from streams.outcomes import EVENT_LEVEL, RANGES, Kind, Outcome, decode_outcomes
-from streams.topology import Topology, policies
+from streams.policies import policies
+from streams.topology import Topology
 
 #: Copies that a replay makes come within so long, ms; a topic is read no further once the event has passed.
 GRACE_MS: Final = 60_000
@@ -85,7 +87,7 @@ def subject(topology: Topology, partition: int, record: Record) -> Subject:
         account = (record.key or b"").decode(errors="replace")
         return Subject(partition, record.offset, seq, record.timestamp, account, None, -1, -1)
     policy = policies(topology).get(event.type)
-    lane, expires = (policy.lane, record.timestamp + policy.ttl) if policy else (-1, -1)
+    lane, expires = (policy.lane_at(record.timestamp), record.timestamp + policy.ttl) if policy else (-1, -1)
     return Subject(partition, record.offset, seq, record.timestamp, event.account, event, lane, expires)
 
 
@@ -103,8 +105,12 @@ class Passage:
         self.copies = 0
 
     def take(self, record: Record) -> bool:
-        """Look at the next record of the partition. Positions rise, but for copies."""
-        made = self._read(record.value or b"")
+        """Look at the next record of the partition. Positions rise, but for copies; ticks and markers have none."""
+        if not (is_tick(record.value) or is_marker(record)):
+            self._look(self._read(record.value or b""), record)
+        return self._passed is not None and record.timestamp > self._passed + GRACE_MS
+
+    def _look(self, made: Envelope | Push, record: Record) -> None:
         if made.seq == self._subject.seq:
             if self.found is None:
                 self._found(made, record)
@@ -112,7 +118,6 @@ class Passage:
                 self.copies += 1
         if self._passed is None and made.seq >= self._subject.seq:
             self._passed = record.timestamp
-        return self._passed is not None and record.timestamp > self._passed + GRACE_MS
 
     def _found(self, made: Envelope | Push, record: Record) -> None:
         self.found = made

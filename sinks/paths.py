@@ -66,7 +66,7 @@ def _plan(e: Envelope, prev: int, paths: Paths, now: int) -> Plan:
             prev=prev,
             lane=e.lane,
             account=e.account,
-            events=(e.id,),
+            events=e.events or (e.id,),
             type=e.type,
             time=e.time,
             deadline=e.deadline,

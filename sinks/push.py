@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from streams.envelope import Push, decode_push
+from streams.fresh import Fresh, Replays
 from streams.outcomes import Outcome
 from streams.stage import Batch, Handler, Stage
 
@@ -50,20 +51,17 @@ class Pusher:
     def __init__(self, stage: Stage, sink: Sink) -> None:
         self.sink = sink
         self._stage = stage
+        replays = Replays(stage.topic("push.{platform}.{lane}"), stage.settings.limits.copies)
+        self._fresh = Fresh(decode_push, stage.verify, replays)
 
     async def handle(self, batch: Batch) -> int:
         """Deliver and report the pushes above the watermark. A push that fails is over: the inbox has it."""
-        taken = batch.watermark()
+        fresh, copies = self._fresh.take(batch)
+        self._stage.metrics.copies += copies
         now = self._stage.now()
         pushes: list[Push] = []
         outcomes: list[Outcome] = []
-        for record in batch.records:
-            push = decode_push(record.value or b"")
-            self._stage.verify(push.version, push.topic_id)
-            if push.seq <= taken:
-                self._stage.metrics.copies += 1
-                continue
-            taken = push.seq
+        for push in fresh:
             late = now - min(push.deadline, push.expires)
             if late > 0 and push.targets:
                 devices = tuple(target[0] for target in push.targets)
@@ -72,7 +70,7 @@ class Pusher:
             pushes.append(push)
         outcomes += report(pushes, await self.sink.deliver(pushes))
         await self._stage.report(batch.partition, outcomes)
-        return taken
+        return fresh[-1].seq if fresh else batch.watermark()
 
 
 def report(pushes: Sequence[Push], results: Sequence[Result]) -> list[Outcome]:

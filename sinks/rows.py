@@ -72,7 +72,7 @@ _decode = msgspec.msgpack.Decoder(Detail).decode
 def row_of(envelope: Envelope, now: int) -> Row:
     """The row of a notification; it lives for what is left at `now` (ms), at least a second, at most 7 days."""
     e = envelope
-    detail = Detail(VERSION, e.time, e.expires, e.appended, e.source, (e.id,), e.content_type, e.target)
+    detail = Detail(VERSION, e.time, e.expires, e.appended, e.source, e.events or (e.id,), e.content_type, e.target)
     return Row(
         e.account.encode(),
         e.lane,

@@ -17,6 +17,7 @@ from sinks.paths import plans
 from sinks.redis import RedisUnavailable
 from sinks.rows import row_of
 from streams.envelope import Envelope, Push, decode_envelope, encode
+from streams.fresh import Fresh, Replays
 from streams.outcomes import Outcome
 from streams.stage import Batch, Handler, Stage
 
@@ -41,6 +42,8 @@ class Store:
         self.registry = registry
         self.retries = 0  # attempts that found a store away
         self._stage = stage
+        replays = Replays(stage.topic("notifications.{lane}"), stage.settings.limits.copies)
+        self._fresh = Fresh(decode_envelope, stage.verify, replays)
         self._heads = heads
         self._gateways = gateways
         self._topic = stage.topic("push.{platform}.{lane}", platform="socket")
@@ -63,7 +66,8 @@ class Store:
 
         Raises CassandraUnavailable or RedisUnavailable when a store stays away longer than its timeout.
         """
-        envelopes = self._fresh(batch)
+        envelopes, copies = self._fresh.take(batch)
+        self._stage.metrics.copies += copies
         if not envelopes:
             return batch.watermark()
         now = self._stage.now()
@@ -77,19 +81,6 @@ class Store:
                 await self._put(batch.partition, plan.push)
         await self._stage.report(batch.partition, outcomes)
         return envelopes[-1].seq
-
-    def _fresh(self, batch: Batch) -> list[Envelope]:
-        taken = batch.watermark()
-        fresh = []
-        for record in batch.records:
-            envelope = decode_envelope(record.value or b"")
-            self._stage.verify(envelope.version, envelope.topic_id)
-            if envelope.seq <= taken:
-                self._stage.metrics.copies += 1
-                continue
-            taken = envelope.seq
-            fresh.append(envelope)
-        return fresh
 
     async def _states(self, envelopes: Sequence[Envelope]) -> Mapping[tuple[str, int], AccountState]:
         """Raise the heads of the batch; accounts whose devices Redis does not know are loaded."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -35,6 +36,7 @@ def conform(data: Any, wanted: type[T]) -> T | list[Mistake]:
 
 def _mistakes(value: Any, wanted: Any, path: Path) -> Iterator[Mistake]:
     """The innermost mistakes; the value's own where nothing in it is wrong."""
+    wanted = _choice(value, wanted)
     try:
         msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
@@ -43,7 +45,7 @@ def _mistakes(value: Any, wanted: Any, path: Path) -> Iterator[Mistake]:
 
 
 def _inner(value: Any, wanted: Any, path: Path) -> Iterator[Mistake]:
-    bare = get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
+    bare = _bare(wanted)
     origin, arguments = get_origin(bare), get_args(bare)
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct) and isinstance(value, dict):
         yield from _fields(value, bare, path)
@@ -56,16 +58,28 @@ def _inner(value: Any, wanted: Any, path: Path) -> Iterator[Mistake]:
             yield from _mistakes(item, arguments[0], (*path, place))
 
 
+def _choice(value: Any, wanted: Any) -> Any:
+    """What a mapping or text must be where there is a choice: the one option of its kind."""
+    options = get_args(wanted) if isinstance(wanted, UnionType) or get_origin(wanted) is Union else ()
+    kind = msgspec.Struct if isinstance(value, dict) else type(value)
+    return next((o for o in options if isinstance(_bare(o), type) and issubclass(_bare(o), kind)), wanted)
+
+
+def _bare(wanted: Any) -> Any:
+    return get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
+
+
 def _fields(value: dict[str, Any], struct: type[msgspec.Struct], path: Path) -> Iterator[Mistake]:
     types = get_type_hints(struct, include_extras=True)
+    names = {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
     for key, item in value.items():
-        if key in struct.__struct_fields__:
-            yield from _mistakes(item, types[key], (*path, key))
+        if key in names:
+            yield from _mistakes(item, types[names[key]], (*path, key))
         else:
-            yield Mistake((*path, key), unknown("setting", key, struct.__struct_fields__))
+            yield Mistake((*path, key), unknown("setting", key, names))
     for field in msgspec.structs.fields(struct):
-        if field.required and field.name not in value:
-            yield Mistake(path, f"{field.name!r} is missing")
+        if field.required and field.encode_name not in value:
+            yield Mistake(path, f"{field.encode_name!r} is missing")
 
 
 def _explain(value: Any, wanted: Any, error: msgspec.ValidationError) -> str:

@@ -43,7 +43,7 @@ def origin_of(id_: bytes) -> tuple[int, int, bytes]:
 
 
 class Envelope(msgspec.Struct, array_like=True, gc=False):
-    """An event on its way (`events.<lane>`) and the notification made of it (`notifications.<lane>`).
+    """An event on its way (`events.<lane>`) and the notification made of it, or of several (`notifications.<lane>`).
 
     Times are ms since 1970: `time` is the producer's, `appended` the broker's in `ingest`, `deadline` the last moment
     at which it is processed or pushed, `expires` the last at which it can be read. Fields are only ever added at
@@ -69,6 +69,16 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
     collapse_key: str = ""
     revision: int = -1  # the event's `version`, -1 where it has none
     trace: str = ""
+    events: tuple[str, ...] = ()  # ids of all it stands for, oldest first; empty: `id` alone
+
+
+#: A record of `events.<lane>` without an event: nothing but time passes by it.
+TICK: Final = b""
+
+
+def is_tick(value: bytes | None) -> bool:
+    """Whether a record holds no envelope, and every reader passes over it."""
+    return not value
 
 
 class Push(msgspec.Struct, array_like=True, gc=False):

@@ -8,13 +8,25 @@ from typing import Any, Final
 
 from streams.conform import Mistake, unknown
 from streams.document import Path
+from streams.policies import lane_steps
 from streams.settings import Settings
 from streams.targets import parse_version
-from streams.topology import StageSpec, Topology, UseCaseSpec, WorkerSpec, bind, milliseconds
+from streams.topology import (
+    Lane,
+    StageSpec,
+    Topology,
+    UseCaseSpec,
+    WorkerSpec,
+    bind,
+    milliseconds,
+    moment_ms,
+)
 
 #: The inbox keeps nothing longer.
 MAX_TTL_MS: Final = 7 * 86_400_000
 _LONGEST_TOPIC: Final = 249
+#: Everything in a lane waits for the end of its window, and a crash reads it again.
+_LONGEST_WINDOW_MS: Final = 10_000
 
 
 def broken_rules(topology: Topology) -> Iterator[Mistake]:
@@ -41,12 +53,26 @@ def _references(topology: Topology) -> Iterator[tuple[Path, str, str, Any]]:
                 yield ("workers", name, field, place), what, item, known
     for name, case in topology.use_cases.items():
         path = ("use_cases", name)
-        yield (*path, "lane"), "lane", case.lane, topology.lanes
-        for event_type, rule in case.types.items():
-            if rule.lane is not None:
-                yield (*path, "types", event_type, "lane"), "lane", rule.lane, topology.lanes
+        for where, lane in _lanes_of(case):
+            yield from (((*path, *place), "lane", found, topology.lanes) for place, found in _named(where, lane))
         for place, device in enumerate(case.devices):
             yield (*path, "devices", place), "device type", device, topology.device_types
+
+
+def _lanes_of(case: UseCaseSpec) -> Iterator[tuple[Path, Lane]]:
+    """Where a use case says its lane, and that of a type."""
+    yield ("lane",), case.lane
+    for event_type, rule in case.types.items():
+        if rule.lane is not None:
+            yield ("types", event_type, "lane"), rule.lane
+
+
+def _named(path: Path, lane: Lane) -> Iterator[tuple[Path, str]]:
+    if isinstance(lane, str):
+        yield path, lane
+    else:
+        yield (*path, "is"), lane.now
+        yield from _named((*path, "was"), lane.was)
 
 
 def _unknown_names(topology: Topology) -> Iterator[Mistake]:
@@ -152,8 +178,9 @@ def _use_cases(topology: Topology) -> Iterator[Mistake]:
 
 def _policy(case: UseCaseSpec) -> Iterator[Mistake]:
     max_age, ttl = milliseconds(case.max_age), milliseconds(case.ttl)
-    if case.merge != "none":
-        yield Mistake(("merge",), "merging is not built yet: use none")
+    yield from _merging(case)
+    for path, lane in _lanes_of(case):
+        yield from _lane_changes(path, lane)
     if not case.types:
         yield Mistake(("types",), "no event types")
     if not case.devices:
@@ -168,6 +195,46 @@ def _policy(case: UseCaseSpec) -> Iterator[Mistake]:
         parse_version(case.min_app_version)
     except ValueError as error:
         yield Mistake(("min_app_version",), str(error))
+
+
+def _merging(case: UseCaseSpec) -> Iterator[Mistake]:
+    if case.counters == "deltas":
+        message = "deltas are not safe: an event that is read again after a crash would count twice; send totals"
+        yield Mistake(("counters",), message)
+    if case.merge != "union":
+        if case.merge_field is not None:
+            yield Mistake(("merge_field",), f"only union folds a field, and merge is {case.merge}")
+        return
+    if case.merge_field is None:
+        yield Mistake(("merge",), "union needs `merge_field`, the payload field that holds `added` and `removed`")
+    if case.collapse != "none":
+        yield Mistake(("collapse",), "a newer event would supersede changes that it does not hold: use none with union")
+
+
+def _lane_changes(path: Path, lane: Lane) -> Iterator[Mistake]:
+    """Times that are no times, or not later than the change before."""
+    if isinstance(lane, str):
+        return
+    older = list(_lane_changes((*path, "was"), lane.was))
+    yield from older
+    try:
+        if not older and moment_ms(lane.start) <= lane_steps(lane.was)[-1][0]:
+            yield Mistake((*path, "from"), f"{lane.start} is not later than the change before it")
+    except ValueError as error:
+        yield Mistake((*path, "from"), f"{lane.start!r} is no time: {error}")
+
+
+def _windows(topology: Topology) -> Iterator[Mistake]:
+    for name, spec in topology.lanes.items():
+        if milliseconds(spec.window) > _LONGEST_WINDOW_MS:
+            message = f"{spec.window} is more than {_LONGEST_WINDOW_MS // 1000}s: all of the lane waits for its end"
+            yield Mistake(("lanes", name, "window"), message)
+    for name, case in topology.use_cases.items():
+        lanes = {lane for _, found in _lanes_of(case) for _, lane in _named((), found)}
+        bare = [lane for lane in topology.lanes if lane in lanes and not milliseconds(topology.lanes[lane].window)]
+        if case.merge != "none" and bare:
+            message = f"lane {bare[0]!r} has no window to merge in: give it one, or use none"
+            yield Mistake(("use_cases", name, "merge"), message)
 
 
 def _cluster(topology: Topology) -> Iterator[Mistake]:
@@ -191,4 +258,4 @@ def short_windows(topology: Topology, settings: Settings) -> Iterator[Mistake]:
 
 _Rule = Callable[[Topology], Iterator[Mistake]]
 _NAMES: Final[tuple[_Rule, ...]] = (_unknown_names, _repeated, _cluster)
-_MEANINGS: Final[tuple[_Rule, ...]] = (_topics, _topic_names, _tables, _coverage, _workers, _use_cases)
+_MEANINGS: Final[tuple[_Rule, ...]] = (_topics, _topic_names, _tables, _coverage, _workers, _use_cases, _windows)

@@ -150,6 +150,7 @@ class Limits(_Frozen, frozen=True):
     dead_letter_ratio: A partition stops where a greater part of its last records would be dead letters; 1: never.
     dead_letter_window: Of how many records that is a part.
     dead_letter_consecutive: A partition stops where more records than this would be dead letters in a row.
+    copies: Longest run of copies that passes for a replay, records of a partition; a longer one stops the stage.
     """
 
     event_bytes: Positive = 16 * 1024
@@ -161,6 +162,7 @@ class Limits(_Frozen, frozen=True):
     dead_letter_ratio: Share = 0.5
     dead_letter_window: Positive = 1000
     dead_letter_consecutive: Positive = 500
+    copies: Positive = 100_000
 
 
 class Settings(_Frozen, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from streams.envelope import ForeignTopic, check_version
+from streams.logtime import Progress
 from streams.metrics import StageMetrics
 from streams.outcomes import Outcome, encode_outcomes
 from streams.settings import Settings
@@ -34,6 +35,18 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
+class Life:
+    """A partition between two seeks: what is held in memory of it belongs to one life, and is read again in the next.
+
+    `over`: the partition was revoked, or is read anew.
+    """
+
+    __slots__ = ("over",)
+
+    def __init__(self) -> None:
+        self.over = False
+
+
 class Batch(Protocol):
     """The records of one partition from one poll."""
 
@@ -44,8 +57,19 @@ class Batch(Protocol):
     @property
     def records(self) -> Sequence[Record]: ...
 
+    @property
+    def clock(self) -> int:
+        """Log time of the partition before this batch: the latest append time so far, ms; -1 where nothing was."""
+
+    @property
+    def life(self) -> Life:
+        """The same for all batches between two seeks of the partition."""
+
     def watermark(self) -> int:
-        """Highest position taken from this partition before this batch, -1 where nothing was."""
+        """Highest position taken from this partition before this batch, -1 where nothing was.
+
+        Records that a handler holds back are not counted.
+        """
 
 
 class Output(Protocol):
@@ -79,8 +103,9 @@ class PartitionStopped(Exception):
     """
 
 
-#: Handles a batch; returns the highest position taken so far, the new watermark of the input partition.
-Handler = Callable[[Batch], Awaitable[int]]
+#: Handles a batch; returns the highest position taken so far, the new watermark of the input partition; or, where it
+#: holds records back, how far it is finished: only that is committed, and the rest is read again after a crash.
+Handler = Callable[[Batch], Awaitable[int | Progress]]
 
 
 class Resources:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
-
-from streams.targets import parse_version
 
 Name = Annotated[
     str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", description="lower case words with - between them")
@@ -23,6 +22,14 @@ TopicName = Annotated[
 Handler = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]+(\.[a-z_]+)+$", description="module.function")]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(ms|s|m|h|d)$", description="a number and ms, s, m, h or d")]
 Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(B|KiB|MiB)$", description="a number and B, KiB or MiB")]
+Moment = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$",
+        description="a time of RFC 3339 such as 2026-12-01T00:00:00Z",
+    ),
+]
+Merge = Literal["none", "latest", "union"]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 _MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -33,6 +40,11 @@ def milliseconds(duration: str) -> int:
     """`10m` as ms."""
     digits = duration.rstrip("mshd")
     return int(digits) * _MS[duration[len(digits) :]]
+
+
+def moment_ms(moment: str) -> int:
+    """A time of RFC 3339 as ms since 1970. Raises ValueError for a day that is none."""
+    return (datetime.fromisoformat(moment) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def size_bytes(size: str) -> int:
@@ -46,9 +58,10 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class LaneSpec(_Strict, frozen=True):
-    """How long a producer of the lane may wait to fill a batch."""
+    """How long a producer of the lane may wait to fill a batch; length of its merge windows, 0ms for none."""
 
     linger: Duration
+    window: Duration = "0ms"
 
 
 class PlatformSpec(_Strict, frozen=True):
@@ -89,37 +102,41 @@ class WorkerSpec(_Strict, frozen=True):
     platforms: tuple[Name, ...] = ()
 
 
+class LaneChange(_Strict, frozen=True):
+    """A lane that changes: `is`, for events appended to `ingest` at `from` (RFC 3339) or later; before that `was`."""
+
+    now: Name = msgspec.field(name="is")
+    start: Moment = msgspec.field(name="from")
+    was: Name | LaneChange
+
+
+Lane = Name | LaneChange
+
+
 class TypeRule(_Strict, frozen=True):
     """What differs for one event type of a use case."""
 
-    lane: Name | None = None
+    lane: Lane | None = None
 
 
 class UseCaseSpec(_Strict, frozen=True):
-    """Policy of a use case: which event types, how urgent, how long it matters, for which devices."""
+    """Policy of a use case: which event types, how urgent, how long it matters, for which devices.
+
+    `merge_field` names the payload field that `union` folds. `counters` says what numbers in payloads are.
+    """
 
     types: dict[str, TypeRule]
-    lane: Name
+    lane: Lane
     max_age: Duration
     ttl: Duration
     collapse: Literal["type", "none"]
-    merge: Literal["none", "latest", "union"]
+    merge: Merge
     devices: tuple[Name, ...]
     min_app_version: Annotated[
         str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+){0,2}$", description="up to three numbers with . between them")
     ] = "0"
-
-
-class Policy(NamedTuple):
-    """The rules for one event type, resolved. Times in ms; `types` is the mask of targeted device types."""
-
-    use_case: str
-    lane: int
-    max_age: int
-    ttl: int
-    collapse: bool
-    types: int
-    least: int
+    merge_field: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    counters: Literal["totals", "deltas"] = "totals"
 
 
 class Topic(NamedTuple):
@@ -235,27 +252,6 @@ class Topology(_Strict, frozen=True):
             "message.timestamp.type": "LogAppendTime",
             "min.insync.replicas": str(max(1, self.replication - 1)),
         }
-
-
-def policies(topology: Topology) -> dict[str, Policy]:
-    """The policy of each event type; a type that is not in it is unknown."""
-    return {
-        event_type: _policy(topology, name, case, rule)
-        for name, case in topology.use_cases.items()
-        for event_type, rule in case.types.items()
-    }
-
-
-def _policy(topology: Topology, name: str, case: UseCaseSpec, rule: TypeRule) -> Policy:
-    return Policy(
-        use_case=name,
-        lane=topology.lane_names().index(rule.lane or case.lane),
-        max_age=milliseconds(case.max_age),
-        ttl=milliseconds(case.ttl),
-        collapse=case.collapse == "type",
-        types=topology.mask(case.devices),
-        least=parse_version(case.min_app_version),
-    )
 
 
 def bind(pattern: str, lane: str | None = None, platform: str | None = None) -> str:

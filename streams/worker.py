@@ -14,12 +14,13 @@ from typing import Any
 from streams.admin import ingest_topic_id
 from streams.health import Check, Probes, serve_health
 from streams.logs import configure_logs
+from streams.logtime import Progress
 from streams.metrics import Metrics, StageMetrics
 from streams.settings import Settings
 from streams.stage import Batch, Factory, Handler, Resources, Stage
 from streams.tables import Full, make_table
 from streams.topology import StageBinding, Topology, milliseconds
-from streams.transport import add_agent, attach, make_app, run, stats
+from streams.transport import Chain, add_agent, attach, make_app, run, stats
 
 log = logging.getLogger(__name__)
 #: A worker that has records to take and commits none for this long is not live, s.
@@ -75,8 +76,24 @@ def build_app(worker: str, settings: Settings, topology: Topology) -> Any:
             "linger.ms": min(milliseconds(topology.lanes[lane].linger) for lane in lanes),
             "message.max.bytes": settings.kafka.max_message_bytes,
         },
+        chain=chain_of(worker, settings.topic_prefix, topology),
     )
     return app
+
+
+def chain_of(worker: str, prefix: str, topology: Topology) -> Chain:
+    """The topics that a stage of this worker shares with another stage, full names: what it reads, what it writes.
+
+    A stage that writes what it reads itself puts no event there.
+    """
+    spec, stages = topology.workers[worker], topology.stages
+    between = {stage.reads for stage in stages.values()} & {topic for s in stages.values() for topic in s.writes}
+    reads = {topic for name in spec.stages for topic in {stages[name].reads} & between}
+    writes = {topic for name in spec.stages for topic in {*stages[name].writes} & between - {stages[name].reads}}
+    return Chain(
+        frozenset(prefix + topic for name in reads for topic in topology.expand(name, spec.lanes, spec.platforms)),
+        frozenset(prefix + topic for name in writes for topic in topology.expand(name, spec.lanes)),
+    )
 
 
 def opening(
@@ -103,7 +120,7 @@ def opening(
 def counted(handler: Handler, metrics: StageMetrics) -> Handler:
     """The handler, its finished batches counted."""
 
-    async def handle(batch: Batch) -> int:
+    async def handle(batch: Batch) -> int | Progress:
         taken = await handler(batch)
         metrics.records += len(batch.records)
         metrics.batches += 1
@@ -152,6 +169,8 @@ def probes(app: Any, metrics: Metrics) -> Probes:
 
     def ready() -> Check:
         now = stats(app)
+        if now["failure"] is not None:
+            return Check(False, now["failure"])
         stopped = _stopped(app)
         if stopped:
             return Check(False, "; ".join(stopped))

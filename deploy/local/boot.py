@@ -29,14 +29,18 @@ def require_free_ports(config: Config, names: Iterable[str]) -> None:
 
 
 def boot(config: Config, name: str, cancelled: threading.Event, report: Callable[[str], None]) -> None:
-    """Start a server and wait until it answers; on an error, or when cancelled, it is ended again."""
-    started, log = monotonic(), config.directory(name) / "server.log"
-    server = _server(config, name)
+    """Start one of the three servers and wait until it answers."""
+    run(config.home, name, _server(config, name), cancelled, report)
+
+
+def run(home: Path, name: str, server: Server, cancelled: threading.Event, report: Callable[[str], None]) -> None:
+    """Start a server, known as `name`, and wait until it answers; on an error, or when cancelled, it is ended again."""
+    started, log = monotonic(), home / name / "server.log"
     _write_files(server)
     _set_up(server, log)
     process = processes.spawn(server.command, log, server.port)
     try:
-        processes.write(pid_file(config.home, name), process)
+        processes.write(pid_file(home, name), process)
         while not (server.answers(server.port) and process.alive()):
             if not process.alive():
                 raise LocalError(f"{name} ended while it booted: {last_words(log)} (log: {log})")

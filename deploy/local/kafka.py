@@ -5,6 +5,7 @@ import struct
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from deploy.local.server import Server, ask
 
@@ -16,12 +17,31 @@ LOG = [
 _LOG_LEVEL = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 
 
-def properties(data: Path, port: int, controller_port: int) -> Mapping[str, str | int]:
-    """The broker's configuration: one node, a quick boot, and limits that suit tests of faults."""
+class Quorum(NamedTuple):
+    """Which node of a cluster this is, counted from 1, the ports of all its controllers, and the cluster's id."""
+
+    node: int
+    controllers: tuple[int, ...]
+    cluster: str
+
+
+def fresh_cluster() -> str:
+    """An id for a cluster."""
+    return base64.urlsafe_b64encode(b"lock" + uuid.uuid4().bytes[:12]).decode().rstrip("=")
+
+
+def properties(data: Path, port: int, quorum: Quorum) -> Mapping[str, str | int]:
+    """The broker's configuration: a quick boot, and limits that suit tests of faults.
+
+    A single node keeps one copy of everything, more keep a copy each and take a write once two have it.
+    """
+    copies = len(quorum.controllers)
+    voters = ",".join(f"{node}@127.0.0.1:{at}" for node, at in enumerate(quorum.controllers, 1))
+    controller_port = quorum.controllers[quorum.node - 1]
     return {
         "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "node.id": quorum.node,
+        "controller.quorum.voters": voters,
         "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         "controller.listener.names": "CONTROLLER",
@@ -29,13 +49,15 @@ def properties(data: Path, port: int, controller_port: int) -> Mapping[str, str 
         "auto.create.topics.enable": "false",
         "message.max.bytes": 2 * 1024 * 1024,
         "offsets.topic.num.partitions": 4,
-        "offsets.topic.replication.factor": 1,
+        "offsets.topic.replication.factor": copies,
+        "min.insync.replicas": min(2, copies),
+        "unclean.leader.election.enable": "false",
         "transaction.state.log.num.partitions": 4,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": min(2, copies),
         "share.coordinator.state.topic.num.partitions": 4,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": min(2, copies),
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
         # A broker that was killed may not come back before its old session is over.
@@ -48,11 +70,15 @@ def properties(data: Path, port: int, controller_port: int) -> Mapping[str, str 
 
 
 def server(directory: Path, port: int, controller_port: int, java: str, jars: Path) -> Server:
-    """A Kafka that keeps its state in `directory`."""
+    """A Kafka of one node that keeps its state in `directory`."""
+    return node(directory, port, Quorum(1, (controller_port,), fresh_cluster()), java, jars)
+
+
+def node(directory: Path, port: int, quorum: Quorum, java: str, jars: Path) -> Server:
+    """One node of a Kafka; it keeps its state in `directory`."""
     data, configuration = directory / "data", directory / "server.properties"
-    values = properties(data, port, controller_port)
+    values = properties(data, port, quorum)
     run = [java, *HEAP, *LOG, _LOG_LEVEL, f"-XX:ErrorFile={directory}/hs_err_%p.log", "-cp", f"{jars}/*"]
-    cluster = base64.urlsafe_b64encode(b"lock" + uuid.uuid4().bytes[:12]).decode().rstrip("=")
     return Server(
         "kafka",
         port,
@@ -60,7 +86,7 @@ def server(directory: Path, port: int, controller_port: int, java: str, jars: Pa
         answers=answers,
         files={configuration: "".join(f"{key}={value}\n" for key, value in values.items())},
         setup=(
-            [*run, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration)],
+            [*run, "kafka.tools.StorageTool", "format", "-t", quorum.cluster, "-c", str(configuration)],
             data / "meta.properties",
         ),
     )

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -14,8 +15,9 @@ from examples.demo.household import Device, token_for
 from examples.demo.scenario import ACCOUNT, HOUSEHOLD, Step, steps
 from examples.demo.watch import Fate, Watch
 from streams.envelope import position
+from streams.policies import policies
 from streams.settings import Settings
-from streams.topology import Topology, policies
+from streams.topology import Topology
 from streams.transport.client import Publisher
 
 T = TypeVar("T")
@@ -27,6 +29,7 @@ PASSED = {
     "stale": "age: refused",
     "duplicate": "age ok, duplicate: refused",
     "superseded": "age ok, new, superseded: refused",
+    "merged": "age ok, new, merged",
     "": "age ok, new, newest",
 }
 
@@ -74,9 +77,15 @@ class Play:
         headers = [("content-type", b"application/cloudevents+json")]
         begun = time.monotonic()
         topic = self._settings.topic_prefix + "ingest"
-        self.place = await publisher.publish(topic, ACCOUNT.encode(), step.value(), headers)
-        seq = position(self._topology.epoch, self.place[1])
-        if step.outcome:
+        steps = (step, *step.more)
+        places = await asyncio.gather(
+            *(publisher.publish(topic, ACCOUNT.encode(), one.value(), headers) for one in steps)
+        )
+        self.place = places[-1]
+        seq, *others = (position(self._topology.epoch, offset) for _, offset in places)
+        if others:
+            good, said = await self._merged(dict(zip((seq, *others), steps, strict=True)), watch, begun)
+        elif step.outcome:
             good, said = await self._refused(step, watch, seq)
         else:
             good, said = await self._delivered(step, watch, seq, begun)
@@ -92,7 +101,7 @@ class Play:
 
     async def _delivered(self, step: Step, watch: Watch, seq: int, begun: float) -> tuple[bool, str]:
         online = [device for device in step.devices if self._devices[device].home.on]
-        lane = policies(self._topology)[step.attributes["type"]].lane
+        lane = policies(self._topology)[step.attributes["type"]].lane_at(int(time.time() * 1000))
 
         def is_whole(fate: Fate) -> bool:
             return set(fate.stored) == set(step.devices) and all(
@@ -103,6 +112,29 @@ class Play:
         fate = await _until(lambda: watch.fate(ACCOUNT, seq), is_whole)
         self._missed += [step] if set(step.devices) - set(online) else []
         return is_whole(fate), ", ".join(self._line(step, device, fate, begun) for device in step.devices)
+
+    async def _merged(self, steps: dict[int, Step], watch: Watch, begun: float) -> tuple[bool, str]:
+        """All reach the devices, and at least one as part of another: they lie in two windows at most."""
+
+        def read() -> dict[int, Fate]:
+            return {seq: watch.fate(ACCOUNT, seq) for seq in steps}
+
+        def is_whole(fates: dict[int, Fate]) -> bool:
+            return any(fate.event for fate in fates.values()) and all(
+                (fate.event or set(fate.stored) == set(step.devices))
+                and all(self._event(step) in self._devices[device].receipts for device in step.devices if device in on)
+                for step, fate in zip(steps.values(), fates.values(), strict=True)
+            )
+
+        on = {device for device, made in self._devices.items() if made.home.on}
+        title = next(iter(steps.values())).title
+        self._missed += [replace(one, title=f"{title}: {n}") for n, one in enumerate(steps.values(), 1)]
+        fates = await _until(read, is_whole)
+        last = list(steps.values())[-1]
+        said = [f"{fate.event.kind} {fate.event.detail}" for fate in fates.values() if fate.event]
+        said += [self._line(last, device, list(fates.values())[-1], begun) for device in last.devices]
+        good = is_whole(fates) and all(fate.event is None or fate.event.kind == "merged" for fate in fates.values())
+        return good, ", ".join(said)
 
     def _line(self, step: Step, device: str, fate: Fate, begun: float) -> str:
         receipt = self._devices[device].receipts.get(self._event(step))
@@ -131,7 +163,7 @@ class Play:
 
     def _lane(self, step: Step) -> str:
         policy = policies(self._topology).get(step.attributes.get("type", ""))
-        return "-" if policy is None else self._topology.lane_names()[policy.lane]
+        return "-" if policy is None else self._topology.lane_names()[policy.lane_at(int(time.time() * 1000))]
 
     @staticmethod
     def _event(step: Step) -> str:

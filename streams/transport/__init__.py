@@ -9,12 +9,13 @@ from streams.transport.ledger import OffsetsWentBack
 from streams.transport.process import EXIT_FAILED, run
 from streams.transport.security import KafkaSecurity, SecurityError
 from streams.transport.stats import PartitionStats, TransportStats, stats
-from streams.transport.transport import BatchTransport, attach
+from streams.transport.transport import BatchTransport, Chain, attach
 
 __all__ = [
     "EXIT_FAILED",
     "Batch",
     "BatchTransport",
+    "Chain",
     "DeliveryFailed",
     "Failure",
     "Handler",

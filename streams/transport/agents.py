@@ -28,8 +28,8 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
             if not batch.begin():
                 continue
             if transport.failure is None:
-                try:
-                    taken = await handler(batch)
+                try:  # a batch may hold nothing but markers
+                    result = await handler(batch) if batch.records else batch.watermark()
                 except PartitionStopped as stopped:
                     batch.stop(str(stopped))
                     log.error("%s[%d] stopped before offset %d: %s", *batch.source, batch.records[0].offset, stopped)
@@ -38,6 +38,6 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
                     transport.fail(error)
             if transport.failure is not None:
                 await asyncio.Event().wait()
-            batch.done(taken)
+            batch.done(result)
 
     app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name=name)(agent)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from streams.stage import Record
-from streams.transport.mark import NOTHING_TAKEN
+from streams.logtime import Progress, latest
+from streams.stage import Life, Record
+from streams.transport.mark import NOTHING_TAKEN, Mark
 
 #: A topic and a partition; Faust's TP and aiokafka's TopicPartition are equal to it and hash the same.
 Partition = tuple[str, int]
@@ -29,19 +30,36 @@ class Books(Protocol):
 
 
 class Batch:
-    """The records of one partition from one poll, in order of offset, at least one.
+    """The records of one partition from one poll, in order of offset; none where the poll gave markers only.
 
-    `end` is the offset after the last record; `taken` is set by `done`.
+    `start` is the offset of the first that was read, `end` that after the last; `clock` is the partition's log time
+    (ms) before the first and `clock_after` that with the last; `life` is the same for all batches between two seeks.
+    `mark` is set by `done`.
     """
 
-    __slots__ = ("_books", "end", "finished", "partition", "records", "taken", "topic")
+    __slots__ = (
+        "_books", "clock", "clock_after", "end", "finished", "life", "mark", "partition", "records", "start",
+        "topic",
+    )  # fmt: skip
 
-    def __init__(self, topic: str, partition: int, records: Sequence[Record], books: Books) -> None:
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[Record],
+        books: Books,
+        clock: int,
+        life: Life,
+        span: tuple[int, int],
+    ) -> None:
         self.topic = topic
         self.partition = partition
         self.records = records
-        self.end = records[-1].offset + 1
-        self.taken = NOTHING_TAKEN
+        self.start, self.end = span
+        self.clock = clock
+        self.clock_after = latest(clock, (record.timestamp for record in records))
+        self.life = life
+        self.mark = Mark(self.end, NOTHING_TAKEN, self.clock_after)
         self.finished = False
         self._books = books
 
@@ -58,9 +76,13 @@ class Batch:
         """False where its partition has been revoked or sought since: leave it. For the agent wrapper alone."""
         return self._books.begin(self)
 
-    def done(self, taken: int) -> None:
-        """The handler returned; `taken` is the highest seq taken so far. For the agent wrapper alone."""
-        self.taken = taken
+    def done(self, result: int | Progress) -> None:
+        """The handler returned: the highest seq taken so far, or how far it is. For the agent wrapper alone."""
+        if isinstance(result, Progress):
+            whole = result.offset > self.records[-1].offset
+            self.mark = Mark(self.end if whole else result.offset, result.taken, result.clock)
+        else:
+            self.mark = Mark(self.end, result, self.clock_after)
         self._books.finish(self)
 
     def stop(self, reason: str) -> None:

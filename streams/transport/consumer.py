@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from itertools import product
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
@@ -142,10 +143,11 @@ class BatchConsumer(driver.Consumer):
         deliver = self.app.topics._tp_to_callback.get(tp)  # not Conductor.on_message: that waits for a lock first
         if deliver is None:
             return
-        batch, missing = self.ledger.hand_out(tp.topic, tp.partition, records)
+        marked = tp.topic in self.transport.chain.reads
+        batch, missing = self.ledger.hand_out(tp.topic, tp.partition, records, marked=marked)
         if missing:
             log.error("%s[%d]: %d offsets are missing before %d", *tp, missing, records[0].offset)
-        await deliver(_message(tp, batch, self.app.consumer_generation_id))
+        await deliver(_message(tp, batch, records[-1], self.app.consumer_generation_id))
 
     async def _hand_to_tables(self, epoch: int, tp: Any, records: list[Any]) -> None:
         deliver = self.app.topics._tp_to_callback.get(tp)
@@ -189,6 +191,7 @@ class BatchConsumer(driver.Consumer):
         changelogs = self.changelogs()
         tps = {tp for tp in self.assignment() if tp.topic not in changelogs}
         committed = await self._thread.rewind(tps)
+        await self._open_outputs({tp.partition for tp in tps})
         self._forget(tps)
         self.ledger.keep_stopped(tps)
         for tp in tps:
@@ -197,6 +200,13 @@ class BatchConsumer(driver.Consumer):
         self._sought = set(tps)
         self.ledger.open()
         self._thread.wake()
+
+    async def _open_outputs(self, partitions: set[int]) -> None:
+        """Have the producer's session begun wherever these partitions lead, before there is a record to send there."""
+        try:
+            await self.transport.output.open(product(self.transport.chain.writes, partitions))
+        except Exception as error:
+            self.transport.fail(error)
 
     # -- commit
 
@@ -243,9 +253,8 @@ class BatchConsumer(driver.Consumer):
         await self.commit()
 
 
-def _message(tp: Any, batch: Batch, generation: int) -> Any:
-    """A batch as the one Faust message that it is to the rest of Faust."""
-    last = batch.records[-1]
+def _message(tp: Any, batch: Batch, last: Any, generation: int) -> Any:
+    """A batch as the one Faust message that it is to the rest of Faust; `last` is the last record that was read."""
     return ConsumerMessage(
         tp.topic,
         tp.partition,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 
-from streams.stage import Record
+from streams.logtime import UNKNOWN
+from streams.marker import without_markers
+from streams.stage import Life, Record
 from streams.transport.batch import Batch, Partition
 from streams.transport.mark import NOTHING_TAKEN, Mark
 
@@ -16,6 +18,8 @@ class OffsetsWentBack(Exception):
 
 class Ledger:
     """Exact low watermark of every input partition.
+
+    A handler that holds records back says how far it is: its batch is finished, and the mark stands before them.
 
     Written on the main loop alone. `has_room` is also called from the consumer's thread, and takes single steps only.
     """
@@ -32,6 +36,8 @@ class Ledger:
         self.stopped: dict[Partition, str] = {}  # why, for partitions that a handler will not go on with
         self._working: set[Batch] = set()  # begun, not finished
         self._open = True
+        self._clocks: dict[Partition, int] = {}  # log time at `position`
+        self._lives: defaultdict[Partition, Life] = defaultdict(Life)
         self._on_finish = on_finish
         self._out: defaultdict[Partition, deque[Batch]] = defaultdict(deque)  # handed out, oldest first
         self._finished: dict[Partition, Mark] = {}  # not yet committed
@@ -44,8 +50,12 @@ class Ledger:
         """Batches of this partition that are handed out and not finished."""
         return len(self._out.get(source, ()))
 
-    def hand_out(self, topic: str, partition: int, records: Sequence[Record]) -> tuple[Batch, int]:
+    def hand_out(
+        self, topic: str, partition: int, records: Sequence[Record], *, marked: bool = False
+    ) -> tuple[Batch, int]:
         """A batch of these records, entered as being out, and how many offsets are missing before it.
+
+        `marked`: there may be session markers among them, which are passed over.
 
         Missing offsets are counted as a gap: retention and transactions make some, everything else would be a loss.
         Raises OffsetsWentBack.
@@ -56,13 +66,16 @@ class Ledger:
         if missing < 0:
             raise OffsetsWentBack(f"{topic}[{partition}]: got offset {first} after {first - missing - 1}")
         self.gaps += missing > 0
-        batch = Batch(topic, partition, records, self)
+        kept = without_markers(records) if marked else records
+        span = first, records[-1].offset + 1
+        batch = Batch(topic, partition, kept, self, self._clocks.get(source, UNKNOWN), self._lives[source], span)
         self._out[source].append(batch)
         self.position[source] = batch.end
+        self._clocks[source] = batch.clock_after
         return batch, missing
 
     def watermark(self, source: Partition) -> int:
-        """Highest seq taken from this partition by finished batches."""
+        """Highest seq taken from this partition by finished batches, below what they hold back."""
         return self.taken.get(source, NOTHING_TAKEN)
 
     def begin(self, batch: Batch) -> bool:
@@ -80,10 +93,20 @@ class Ledger:
         was_full = len(out) >= self.max_batches
         if batch in out:
             while out and out[0].finished:
-                first = out.popleft()
-                self._finished[first.source] = Mark(first.end, first.taken)
-                self.taken[first.source] = first.taken
+                self._advance(batch.source, out.popleft())
         self._on_finish(was_full and len(out) < self.max_batches)
+
+    def _advance(self, source: Partition, batch: Batch) -> None:
+        """A mark that stands where the commit does is nothing to commit again.
+
+        Markers alone move nothing while the handler holds back records before them.
+        """
+        stands = self._finished.get(source) or self.committed.get(source)
+        if not batch.records and stands is not None and stands.offset < batch.start:
+            return
+        self.taken[source] = batch.mark.taken
+        if batch.mark != self.committed.get(source):
+            self._finished[source] = batch.mark
 
     def stop(self, batch: Batch, reason: str) -> None:
         """Leave a batch unfinished and its partition unread, for as long as the partition stays with this process."""
@@ -123,8 +146,10 @@ class Ledger:
     def forget(self, sources: Iterable[Partition]) -> None:
         """Drop all that is known of partitions that are gone or about to be read anew."""
         for source in sources:
-            for book in (self._out, self._finished, self.position, self.taken, self.committed):
+            for book in (self._out, self._finished, self.position, self.taken, self.committed, self._clocks):
                 book.pop(source, None)
+            self._lives[source].over = True
+            del self._lives[source]
 
     def start(self, source: Partition, mark: Mark | None) -> None:
         """Begin anew at what is committed, or, where nothing is, wherever the partition begins."""
@@ -133,3 +158,4 @@ class Ledger:
             self.position[source] = mark.offset
             self.taken[source] = mark.taken
             self.committed[source] = mark
+            self._clocks[source] = mark.clock

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import confluent_kafka
 
+from streams.marker import HEADERS
 from streams.transport.failure import DeliveryFailed, Failure, OversizedRecord
 
 Headers = list[tuple[str, bytes]]
@@ -34,13 +35,34 @@ DEFAULTS: Final[Mapping[str, object]] = {
 }
 _SLICE: Final = 0.5  # seconds after which a flush looks whether something has failed
 _RETRY_AFTER: Final = 0.005  # seconds until a full queue is tried again
+#: Seconds after which sessions begin anew. A broker forgets a producer that was silent for a day, and takes any
+#: sequence from one that it does not know (`producer.id.expiration.ms`).
+_SESSION: Final = 12 * 3600.0
+
+
+class NotOpen(BufferError):
+    """The session has not begun in this partition; `send` begins it."""
 
 
 class Outlet:
-    """The outputs of all stages of a process, in one order, with one flush before each commit."""
+    """The outputs of all stages of a process, in one order, with one flush before each commit.
 
-    def __init__(self, config: Mapping[str, object], failure: Failure, flush_timeout: float = 60.0) -> None:
+    The session begins in each partition of a `marked` topic with a marker that is on the broker before anything else
+    is sent there. A broker takes any first sequence of a producer it does not know: were the first batch in flight lost
+    and the second taken, the first could never be appended any more.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, object],
+        failure: Failure,
+        flush_timeout: float = 60.0,
+        marked: frozenset[str] = frozenset(),
+    ) -> None:
         """`config` is librdkafka's and cannot change what makes the log gapless. `flush_timeout` is in seconds."""
+        self._marked = marked
+        self._begun: set[tuple[str, int]] = set()
+        self._begin_anew_at = time.monotonic() + _SESSION
         self._failure = failure
         self._flush_timeout = flush_timeout
         self._producer: Any = confluent_kafka.Producer({**DEFAULTS, **config, **GAPLESS, "error_cb": self._on_error})
@@ -61,9 +83,17 @@ class Outlet:
     ) -> None:
         """Queue one record.
 
-        Raises BufferError while the local queue is full and OversizedRecord for a record that can never be sent;
-        neither leaves a hole. Anything else that goes wrong now or later is a failure of the process.
+        Raises BufferError while the local queue is full or the partition is not open, and OversizedRecord for a record
+        that can never be sent; none leaves a hole. Anything else that goes wrong now or later is a failure of the
+        process.
         """
+        if (topic, partition) not in self._begun and topic in self._marked:
+            raise NotOpen
+        self._queue(topic, partition, key, value, headers)
+
+    def _queue(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers | None
+    ) -> None:
         try:
             if headers:
                 self._produce(topic, value, key, partition, self._on_delivery, headers=headers)
@@ -80,10 +110,28 @@ class Outlet:
         value: bytes | None,
         headers: Headers | None = None,
     ) -> None:
-        """Queue one record, waiting for room. Raises OversizedRecord, or DeliveryFailed once the process has failed."""
+        """Queue one record, waiting for room, and for the partition to be open.
+
+        Raises OversizedRecord, or DeliveryFailed once the process has failed.
+        """
+        await self.open([(topic, partition)])
+        await self._send(topic, partition, key, value, headers)
+
+    async def open(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Begin the session in those of these partitions that need it, all at once. Raises DeliveryFailed."""
+        fresh = [at for at in partitions if at not in self._begun and at[0] in self._marked]
+        for topic, partition in fresh:
+            await self._send(topic, partition, None, None, HEADERS)
+        if fresh:
+            await self.flush()
+            self._begun.update(fresh)
+
+    async def _send(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers | None
+    ) -> None:
         while True:
             try:
-                return self.put(topic, partition, key, value, headers)
+                return self._queue(topic, partition, key, value, headers)
             except BufferError:
                 await asyncio.sleep(_RETRY_AFTER)
             if self._failure.cause is not None:
@@ -91,6 +139,9 @@ class Outlet:
 
     async def turn(self) -> None:
         """Wait while a commit flushes. A batch begun meanwhile would keep the queue from ever being empty."""
+        if time.monotonic() > self._begin_anew_at:
+            self._begin_anew_at = time.monotonic() + _SESSION
+            self._begun.clear()
         if self._flushes:
             await self._open.wait()
 
@@ -100,7 +151,7 @@ class Outlet:
         self._open.clear()
         try:
             left = await asyncio.get_running_loop().run_in_executor(self._pool, self._flush)
-        except confluent_kafka.KafkaException as error:
+        except Exception as error:  # KafkaException; after a fatal error SystemError too, from within the client
             raise DeliveryFailed(str(error)) from error
         finally:
             self._flushes -= 1

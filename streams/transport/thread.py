@@ -16,7 +16,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 
 from streams.transport.batch import Partition
-from streams.transport.mark import Mark, decode_watermark, encode_watermark
+from streams.transport.mark import Mark, decode_metadata, encode_metadata
 
 #: Milliseconds the broker may hold a fetch. Faust has 1500 (drivers/aiokafka.py:615). aiokafka keeps one fetch in
 #: flight per node, so a partition left out of it (full, or just drained) waits that long for its next turn.
@@ -121,7 +121,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         try:
             await consumer.commit(
                 {
-                    TopicPartition(*source): OffsetAndMetadata(mark.offset, encode_watermark(mark.taken))
+                    TopicPartition(*source): OffsetAndMetadata(mark.offset, encode_metadata(mark))
                     for source, mark in ours.items()
                 }
             )
@@ -132,7 +132,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return ours
 
     async def rewind(self, sources: Iterable[Partition]) -> dict[Partition, Mark]:
-        """Seek to what is committed, else to the beginning; return it, offset and watermark from one answer."""
+        """Seek to what is committed, else to the beginning; return it: offset, watermark, clock from one answer."""
         marks: dict[Partition, Mark] = await self.call_thread(self._rewind, list(sources))
         return marks
 
@@ -145,7 +145,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 consumer.seek(tp, committed[tp].offset)
             else:
                 await consumer.seek_to_beginning(tp)
-        return {(tp[0], tp[1]): Mark(at.offset, decode_watermark(at.metadata)) for tp, at in committed.items()}
+        return {(tp[0], tp[1]): decode_metadata(at.offset, at.metadata) for tp, at in committed.items()}
 
     def end_of(self, source: Partition) -> int | None:
         """Offset after the partition's last record, as of the last fetch; None while unknown. From any thread."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from faust.transport.drivers import aiokafka as driver
 
@@ -13,6 +13,16 @@ from streams.transport.outlet import Outlet
 from streams.transport.producer import BatchProducer
 
 
+class Chain(NamedTuple):
+    """The topics between stages that an app reads and writes: those in which sessions begin with a marker."""
+
+    reads: frozenset[str]
+    writes: frozenset[str]
+
+
+NO_CHAIN: Final = Chain(frozenset(), frozenset())
+
+
 class BatchTransport(driver.Transport):
     """Batches in, gapless outputs out, exact commits. Made by `attach`."""
 
@@ -20,13 +30,18 @@ class BatchTransport(driver.Transport):
     Producer = BatchProducer
 
     def __init__(
-        self, app: Any, on_failure: Callable[[BaseException], None], producer_config: Mapping[str, object]
+        self,
+        app: Any,
+        on_failure: Callable[[BaseException], None],
+        producer_config: Mapping[str, object],
+        chain: Chain = NO_CHAIN,
     ) -> None:
         super().__init__(app.conf.broker_consumer, app)
         servers = ",".join(driver.server_list(self.url, self.default_port))
         self.failures = Failure()
         self.failures.listen(on_failure)
-        self.output = Outlet({**producer_config, "bootstrap.servers": servers}, self.failures)
+        self.chain = chain
+        self.output = Outlet({**producer_config, "bootstrap.servers": servers}, self.failures, marked=chain.writes)
 
     @property
     def failure(self) -> BaseException | None:
@@ -43,12 +58,14 @@ def attach(
     *,
     on_failure: Callable[[BaseException], None] = lambda cause: None,
     producer_config: Mapping[str, object],
+    chain: Chain = NO_CHAIN,
 ) -> BatchTransport:
     """Give an app its transport, before it starts.
 
     `on_failure` is called with the first failure, on whichever thread it happens. `producer_config` holds properties
-    of librdkafka: those of `security`, `linger.ms`, `message.max.bytes`. Raises KafkaException for an unknown one.
+    of librdkafka: those of `security`, `linger.ms`, `message.max.bytes`. `chain` names the topics whose readers keep a
+    replay watermark. Raises KafkaException for an unknown property.
     """
-    transport = BatchTransport(app, on_failure, producer_config)
+    transport = BatchTransport(app, on_failure, producer_config, chain)
     app.transport = app.producer_transport = transport
     return transport

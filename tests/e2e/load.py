@@ -133,8 +133,12 @@ def judge_visible(
 def judge_outcomes(
     verdict: Verdict, published: Published, accounts: int, devices: Iterable[str], outcomes: Iterable[Outcome]
 ) -> None:
-    """Every acked event must have its event-level outcome, or a device-level one for each targeted device."""
+    """Every acked event must have its event-level outcome, or a device-level one for each targeted device.
+
+    One that was merged has that of the notification it became part of.
+    """
     single: dict[tuple[str, int], set[str]] = {}
+    into: dict[tuple[str, int], int] = {}
     ranges: dict[tuple[str, str, int], list[tuple[int, int]]] = {}
     for outcome in outcomes:
         if outcome.kind in DEVICE_LEVEL:
@@ -142,6 +146,8 @@ def judge_outcomes(
                 ranges.setdefault((outcome.account, device, outcome.lane), []).append((outcome.since, outcome.seq))
         else:
             single.setdefault((outcome.account, outcome.seq), set()).add(outcome.kind)
+            if outcome.kind == "merged":
+                into[outcome.account, outcome.seq] = position(1, int(outcome.detail.rpartition(":")[2]))
     covered = {key: list(_merged(spans)) for key, spans in ranges.items()}
     for number, (_, offset) in published.at.items():
         event, seq = plan(number, accounts), position(1, offset)
@@ -149,6 +155,7 @@ def judge_outcomes(
             if event.kind not in single.get((event.account, seq), set()):
                 verdict.without_outcome.append(f"{event.account}: {event.kind} {event.id} at {offset}")
             continue
+        seq = into.get((event.account, seq), seq)
         for device in devices:
             spans = covered.get((event.account, device, LANE_OF[event.type]), [])
             if not any(low < seq <= high for low, high in spans):

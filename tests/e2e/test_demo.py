@@ -26,6 +26,7 @@ LINES = {
     "personalised refresh": r"low +age ok, new, newest +tv acked \d+, phone-1 acked \d+, browser acked \d+, phone-2 s",
     "plan change ": r"high +age ok, new, newest +tv acked",
     "My List": r"normal +age ok, new, newest +tv acked",
+    "three changes of My List": r"normal +age ok, new, merged +merged into \d:\d+, .*tv acked \d+, .*phone-2 stored",
     "profile: maturity level": r"critical +age ok, new, newest +tv acked",
     "diagnostics of the TV": r"low +age ok, new, newest +tv acked \d+$",
     "too old": r"normal +age: refused +stale: route: age \d+ ms, limit 3600000 ms$",
@@ -69,7 +70,7 @@ def check_lines(text: str) -> None:
         (line,) = (line for line in lines if line.startswith(f" {title}") and ("older" in line) == ("older" in title))
         assert re.search(pattern, line), line
     assert "household-7: tv (on), phone-1 (on), browser (on), phone-2 (off)" in lines
-    assert home.count("from its inbox\n") == 6
+    assert home.count("from its inbox\n") == 9
     assert "every expected outcome was seen" in home
 
 

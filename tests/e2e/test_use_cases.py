@@ -166,12 +166,12 @@ async def test_older_than_the_newest_is_superseded(
 
 
 async def test_use_case_without_a_collapse_key_supersedes_nothing(running: System) -> None:
-    """Of My List every change counts, unless the producer names a key."""
+    """Of My List every change counts, also where the producer names a key: none holds all of another."""
     async with Household(running) as home:
         screen = await home.on("tv")
         plain = [event(home.account, MY_LIST, version=version) for version in ("5", "4")]
         keyed = [event(home.account, MY_LIST, version=version, collapsekey="row") for version in ("5", "4")]
-        assert await play(home, [screen], *plain, *keyed) == [plain[0]["id"], plain[1]["id"], keyed[0]["id"]]
+        assert await play(home, [screen], *plain, *keyed) == [each["id"] for each in (*plain, *keyed)]
 
 
 async def test_event_of_two_producers_takes_effect_once(running: System) -> None:

@@ -23,7 +23,7 @@ from streams.metrics import Metrics
 from streams.outcomes import Outcome, decode_outcomes
 from streams.seen import SeenState
 from streams.settings import Settings
-from streams.stage import Handler, Record, Resources, Stage
+from streams.stage import Handler, Life, Record, Resources, Stage
 from streams.topology import StageBinding, Topology, milliseconds
 from streams.transport.client import RawRecord
 from streams.worker import factory
@@ -87,6 +87,8 @@ class OneRecord(NamedTuple):
     topic: str
     records: list[Record]
     partition: int
+    clock: int = -1
+    life: Life = Life()
 
     def watermark(self) -> int:
         """Highest position taken before."""

@@ -13,7 +13,7 @@ from streams.envelope import position
 from streams.metrics import Metrics
 from streams.outcomes import Outcome, decode_outcomes
 from streams.settings import Settings
-from streams.stage import Resources, Stage
+from streams.stage import Life, Resources, Stage
 from streams.topology import Topology
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +40,8 @@ class FakeBatch:
     records: Sequence[FakeRecord]
     partition: int = 0
     taken: int = -1
+    clock: int = -1
+    life: Life = field(default_factory=Life)
 
     def watermark(self) -> int:
         """What was taken before."""

@@ -20,8 +20,9 @@ from aiokafka import TopicPartition as AioPartition
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.marker import without_markers
 from streams.transport.client import RawRecord, read_partition, watermarks
-from streams.transport.mark import Mark, decode_watermark
+from streams.transport.mark import Mark, decode_metadata
 from tests.integration.transport.stages import SEQ
 from tests.integration.transport.worker import Options
 
@@ -102,7 +103,8 @@ class Worker:
 class Pipeline:
     """ingest -> router -> events.a, events.b; events.a -> lane: notify -> notifications.a -> lane: store -> push.a."""
 
-    def __init__(self, servers: str, prefix: str, home: Path) -> None:
+    def __init__(self, servers: str, prefix: str, home: Path, replication: int = 1) -> None:
+        self.replication = replication
         self.servers = servers
         self.prefix = prefix
         self.workers: list[Worker] = []
@@ -114,10 +116,11 @@ class Pipeline:
     def create(self, **configs: dict[str, str]) -> None:
         """Make the topics; `configs` by name with `_` for `.`."""
         topics = [
-            NewTopic(self.prefix + name, PARTITIONS, 1, config=configs.get(name.replace(".", "_"), {}))
+            NewTopic(self.prefix + name, PARTITIONS, self.replication, config=configs.get(name.replace(".", "_"), {}))
             for name in TOPICS
         ]
-        changelog = NewTopic(f"{self.prefix}router-seen-changelog", PARTITIONS, 1, config={"cleanup.policy": "compact"})
+        compact = {"cleanup.policy": "compact"}
+        changelog = NewTopic(f"{self.prefix}router-seen-changelog", PARTITIONS, self.replication, config=compact)
         for made in self.admin.create_topics([*topics, changelog]).values():
             made.result()
 
@@ -155,9 +158,12 @@ class Pipeline:
         assert producer.flush(30) == 0
 
     def read(self, name: str) -> dict[int, list[RawRecord]]:
-        """All records of a topic by partition."""
+        """All records of a topic by partition, without the markers of sessions."""
         topic = self.prefix + name
-        return {number: list(read_partition(self.servers, topic, number, 0)) for number in range(PARTITIONS)}
+        return {
+            number: without_markers(list(read_partition(self.servers, topic, number, 0)))
+            for number in range(PARTITIONS)
+        }
 
     def ends(self, name: str) -> dict[int, int]:
         """End offsets of a topic."""
@@ -278,4 +284,4 @@ async def _committed(servers: str, group: str, sources: list[tuple[str, int]]) -
         found = await consumer._coordinator.fetch_committed_offsets(partitions)
     finally:
         await consumer.stop()
-    return {(tp[0], tp[1]): Mark(at.offset, decode_watermark(at.metadata)) for tp, at in found.items()}
+    return {(tp[0], tp[1]): decode_metadata(at.offset, at.metadata) for tp, at in found.items()}

@@ -10,6 +10,8 @@ from typing import Any
 
 import faust
 
+from streams.fresh import Replays
+from streams.logtime import Progress
 from streams.stage import PartitionStopped
 from streams.transport import Batch, Handler, Output
 
@@ -73,7 +75,9 @@ def route(output: Output, seen: Seen, lanes: tuple[str, str], counts: Counter[st
     return handle
 
 
-def forward(name: str, output: Output, target: str, counts: Counter[str], pause: float, fail_at: int) -> Handler:
+def forward(
+    name: str, output: Output, target: str, counts: Counter[str], pause: float, fail_at: int, replays: Replays
+) -> Handler:
     """Drop copies, pass the rest on; raise at the event with seq `fail_at`."""
 
     async def handle(batch: Any) -> int:
@@ -86,6 +90,7 @@ def forward(name: str, output: Output, target: str, counts: Counter[str], pause:
             (seq,) = SEQ.unpack_from(record.value)
             if seq <= taken:
                 counts["copies"] += 1
+                replays.copy(batch.partition, seq, taken)
                 continue
             if seq == fail_at:
                 raise RuntimeError(f"told to fail at {seq}")
@@ -100,9 +105,9 @@ def forward(name: str, output: Output, target: str, counts: Counter[str], pause:
 def stopping(handler: Handler, partition: int) -> Handler:
     """The handler, but it will not go on with one partition after its first 500 records."""
 
-    async def handle(batch: Any) -> int:
+    async def handle(batch: Any) -> int | Progress:
         if batch.partition == partition and batch.end > 500:
             raise PartitionStopped("told to stop")
-        return int(await handler(batch))
+        return await handler(batch)
 
     return handle

@@ -12,10 +12,16 @@ from typing import Any
 
 import msgspec
 
-from streams.transport import add_agent, attach, make_app, run, stats
+from streams.fresh import Replays
+from streams.transport import Chain, add_agent, attach, make_app, run, stats
 from tests.integration.transport.stages import Seen, forward, route, stopping
 
 REPORT_EVERY = 0.1  # seconds
+#: What each kind of worker reads from another stage, and writes for one.
+CHAINS = {
+    "router": ((), ("events.a", "events.b")),
+    "lane": (("events.a", "notifications.a"), ("notifications.a", "push.a")),
+}
 
 
 class Options(msgspec.Struct, kw_only=True):
@@ -34,6 +40,7 @@ class Options(msgspec.Struct, kw_only=True):
     store_pause: float = 0.0
     fail_at: int = -1
     stop_partition: int = -1  # that `notify` does not go on with
+    copies: int = 100_000
     producer: dict[str, int | str] = {}
 
 
@@ -49,19 +56,30 @@ def build(options: Options, counts: Counter[str]) -> Any:
         rebalance_timeout=20.0,
         max_poll_records=options.poll,
     )
-    output = attach(app, producer_config=options.producer).output
     at = options.prefix
+    output = attach(app, producer_config=options.producer, chain=chain_of(options)).output
     if options.kind == "router":
         seen = Seen(app, output, options.partitions)
         app.tables.add(seen)
         add_agent(app, "route", at + "ingest", route(output, seen, (at + "events.a", at + "events.b"), counts))
     else:
-        notify = forward("notify", output, at + "notifications.a", counts, options.notify_pause, options.fail_at)
+        replays = [Replays(at + name, options.copies) for name in ("events.a", "notifications.a")]
+        notify = forward(
+            "notify", output, at + "notifications.a", counts, options.notify_pause, options.fail_at, replays[0]
+        )
         notify = stopping(notify, options.stop_partition)
         add_agent(app, "notify", at + "events.a", notify)
-        store = forward("store", output, at + "push.a", counts, options.store_pause, -1)
+        store = forward("store", output, at + "push.a", counts, options.store_pause, -1, replays[1])
         add_agent(app, "store", at + "notifications.a", store)
     return app
+
+
+def chain_of(options: Options) -> Chain:
+    """The topics of a worker in which sessions begin with a marker."""
+    reads, writes = CHAINS[options.kind]
+    return Chain(
+        frozenset(options.prefix + name for name in reads), frozenset(options.prefix + name for name in writes)
+    )
 
 
 def report(app: Any, counts: Counter[str], path: str) -> None:

@@ -20,10 +20,10 @@ from agents.gates import (
     unknown_type,
 )  # fmt: skip
 from streams.event import Event
-from streams.topology import Policy
+from streams.policies import Policy
 
 EVENT = Event(account="a", source="/s", id="1", type="t", time=1_000_000)
-POLICY = Policy(use_case="u", lane=1, max_age=5_000, ttl=60_000, collapse=False, types=3, least=0)
+POLICY = Policy(use_case="u", lanes=((0, 1),), max_age=5_000, ttl=60_000, collapse=False, types=3, least=0)
 FACTS = Facts(appended=1_000_000, size=100, policy=POLICY)
 ALL: tuple[Gate, ...] = (Sized(100), Addressable(("tv",)), Past(300), fresh)
 

@@ -10,6 +10,7 @@ import pytest
 from agents.notify import stage as notify_stage
 from streams.envelope import VERSION, Envelope, ForeignTopic, UnknownVersion, decode_envelope, encode
 from streams.latest import LatestEntry, LatestState, LatestVerdict
+from streams.logtime import Progress
 from streams.targets import Predicate
 from tests.unit.fakes import NOW, TOPIC_ID, FakeBatch, FakeOutput, FakeRecord, at, make_stage
 
@@ -73,20 +74,21 @@ async def test_a_notification_carries_the_target_of_its_use_case() -> None:
 
 
 async def test_copies_of_an_upstream_replay_are_dropped_and_counted() -> None:
-    """Positions at or below the watermark, and repeats within the batch; the watermark rises."""
+    """Positions at or below the watermark, and repeats within the batch; watermark and clock rise, all is finished."""
     output = FakeOutput()
     stage = make_stage("notify", output, lane=HIGH, table=Table())
     handle = await notify_stage(stage)
-    taken = await handle(FakeBatch("events.high", [record(1), record(3), record(3), record(2), record(4)], 0, at(1)))
+    records = [record(1), record(3), record(3), record(2), record(4)]
+    progress = await handle(FakeBatch("events.high", records, 0, at(1)))
     assert [n.seq for n in notifications(output)] == [at(3), at(4)]
-    assert (taken, stage.metrics.copies) == (at(4), 3)
+    assert (progress, stage.metrics.copies) == (Progress(5, at(4), NOW), 3)
 
 
 async def test_an_event_that_waited_too_long_is_stale() -> None:
-    """Age is judged by the append time of the record in hand, against the deadline set in `route`."""
-    output = await notify(record(1, timestamp=NOW + 60_001), record(2, timestamp=NOW + 60_000))
-    assert verdicts(output) == [("stale", at(1))]
-    assert output.outcomes()[0].detail == "notify: age 61001 ms, limit 61000 ms"
+    """Age is judged by log time, the latest append time so far, against the deadline set in `route`."""
+    output = await notify(record(1, NOW + 60_000), record(2, NOW + 60_001), record(3, NOW))
+    assert verdicts(output) == [("stale", at(2)), ("stale", at(3))]
+    assert {o.detail for o in output.outcomes()} == {"notify: age 61001 ms, limit 61000 ms"}
 
 
 async def test_an_older_version_is_superseded_and_ties_stand() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
+import msgspec
 import pytest
 
 from agents.route import stage as route_stage
@@ -17,7 +18,8 @@ from streams.seen import SeenEntry, SeenState, SeenVerdict
 from streams.settings import Limits, Settings
 from streams.stage import Handler, PartitionStopped
 from streams.state import Row
-from tests.unit.fakes import NOW, TOPIC_ID, FakeBatch, FakeOutput, FakeRecord, at, make_stage
+from streams.topology import UseCaseSpec
+from tests.unit.fakes import NOW, TOPIC_ID, FakeBatch, FakeOutput, FakeRecord, at, make_stage, shipped_topology
 
 PARTITION = partition_for(b"acct", 8)
 HEADERS = [("content-type", b"application/cloudevents+json")]
@@ -167,6 +169,35 @@ async def test_lanes_follow_the_event_type() -> None:
     )
     assert [e.seq for e in envelopes(output, "high")] == [at(0)]
     assert [e.seq for e in envelopes(output, "critical")] == [at(1)]
+
+
+async def test_log_time_judges_and_never_goes_back() -> None:
+    """An event's age and its envelope's append time follow the latest append so far, also of a batch before."""
+    output = FakeOutput()
+    handle = await route_stage(make_stage("route", output, table=Table()))
+    day = 86_400_000
+    late = record(2, timestamp=NOW)
+    await handle(FakeBatch("ingest", [record(1, timestamp=NOW + day), late], PARTITION))
+    await handle(FakeBatch("ingest", [record(3)], PARTITION, clock=NOW + day + 1))
+    assert [e.appended for e in envelopes(output, "high")] == [NOW + day, NOW + day]
+    assert [(o.kind, o.seq) for o in output.outcomes()] == [("stale", at(3))]
+
+
+async def test_a_lane_change_looks_at_the_record_alone() -> None:
+    """From the append time of the record on, whatever the log time: the same for whoever routes it again."""
+    lane = {"is": "low", "from": "2027-01-15T08:00:01Z", "was": "high"}
+    case = {**msgspec.to_builtins(shipped_topology().use_cases["plan-change"]), "lane": lane}
+    topology = shipped_topology()
+    topology = msgspec.structs.replace(
+        topology, use_cases={**topology.use_cases, "plan-change": msgspec.convert(case, UseCaseSpec)}
+    )
+    output = FakeOutput()
+    stage = msgspec.structs.replace(make_stage("route", output, table=Table()), topology=topology)
+    handle = await route_stage(stage)
+    times = (NOW, NOW + 999, NOW + 1000, NOW + 500)
+    await handle(FakeBatch("ingest", [record(n, timestamp=time) for n, time in enumerate(times)], PARTITION))
+    assert [(e.seq, e.lane) for e in envelopes(output, "high")] == [(at(0), 1), (at(1), 1), (at(3), 1)]
+    assert [(e.seq, e.lane) for e in envelopes(output, "low")] == [(at(2), 3)]
 
 
 async def limited(output: FakeOutput, table: Table, **limits: Any) -> Handler:

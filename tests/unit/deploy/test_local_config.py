@@ -53,11 +53,21 @@ def test_an_unknown_name_is_refused() -> None:
 
 def test_kafka_is_one_node_that_makes_no_topics(tmp_path: Path) -> None:
     """Broker and controller listen on their ports, topics are made only on purpose."""
-    values = kafka.properties(tmp_path, 1, 2)
+    values = kafka.properties(tmp_path, 1, kafka.Quorum(1, (2,), "id"))
     assert values["listeners"] == "PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2"
     assert values["controller.quorum.voters"] == "1@127.0.0.1:2"
     assert values["auto.create.topics.enable"] == "false"
     assert values["message.max.bytes"] == 2_097_152
+
+
+def test_a_broker_of_three_keeps_what_two_of_them_have(tmp_path: Path) -> None:
+    """All are voters, each has its own ports; a write needs two copies, and no replica that lags becomes the leader."""
+    values = kafka.properties(tmp_path, 7, kafka.Quorum(2, (4, 5, 6), "id"))
+    assert values["node.id"] == 2
+    assert values["listeners"] == "PLAINTEXT://127.0.0.1:7,CONTROLLER://127.0.0.1:5"
+    assert values["controller.quorum.voters"] == "1@127.0.0.1:4,2@127.0.0.1:5,3@127.0.0.1:6"
+    assert (values["offsets.topic.replication.factor"], values["min.insync.replicas"]) == (3, 2)
+    assert values["unclean.leader.election.enable"] == "false"
 
 
 def test_kafka_is_formatted_once(tmp_path: Path) -> None:

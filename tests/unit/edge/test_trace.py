@@ -14,6 +14,7 @@ from edge.tracing_text import as_object, lines
 from streams.check import load
 from streams.deadletters import Action, Done, Identity, Origin, dead_letter, done
 from streams.envelope import (
+    TICK,
     VERSION,
     Envelope,
     Push,
@@ -23,6 +24,7 @@ from streams.envelope import (
     notification_id,
     position,
 )
+from streams.marker import HEADERS
 from streams.outcomes import Outcome, encode_outcomes
 
 TOPOLOGY = load((Path(__file__).parents[3] / "topics.yaml").read_text(), "topics.yaml", handlers=False)
@@ -190,9 +192,11 @@ def test_reading_a_topic_stops_once_the_event_has_passed() -> None:
     """Positions rise: what comes a while after the event's place can only be later events."""
     passage = Passage(ABOUT, "route", "events.high", decode_envelope)
     assert not passage.take(Raw(0, NOW, b"", envelope(SEQ - 1)))
+    assert not passage.take(Raw(1, NOW, b"", TICK))
     assert not passage.take(Raw(1, NOW + 1, b"", envelope()))
     assert not passage.take(Raw(2, NOW + 1 + GRACE_MS, b"", envelope(SEQ + 1)))
     assert passage.take(Raw(3, NOW + 2 + GRACE_MS, b"", envelope(SEQ + 2)))
+    assert passage.take(Raw(4, NOW + 2 + GRACE_MS, b"", TICK))
     absent = Passage(ABOUT, "route", "events.high", decode_envelope)
     assert not absent.take(Raw(0, NOW, b"", envelope(SEQ + 1)))
     assert absent.take(Raw(1, NOW + 1 + GRACE_MS, b"", envelope(SEQ + 2)))
@@ -316,3 +320,12 @@ def test_lines_of_a_delivered_event() -> None:
     assert "      +5 ms  store   stored for tv, phone" in shown
     assert "  device phone            undeliverable after 6 ms (404)" in shown
     assert "  device tv               acked after 9 ms" in shown
+
+
+def test_session_markers_are_passed_over() -> None:
+    """They lie between the records of a topic, and say nothing of any event."""
+    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
+    marker = Raw(0, NOW, None, None, HEADERS)
+    assert [passage.take(record) for record in (marker, Raw(1, NOW, None, envelope()), marker)] == [False] * 3
+    assert passage.found is not None
+    assert passage.copies == 0

@@ -61,14 +61,42 @@ MISTAKES = {
     "event-type-twice": ("{member.list.changed: {}}", "{member.plan.changed: {}}",
                          "types.member.plan.changed: an event type has one use case; 'plan-change' has it already"),
     "no-event-types": ("{member.list.changed: {}}", "{}", "use_cases.my-list.types: no event types"),
-    "merge": ("merge: none", "merge: latest", "use_cases.viewing-activity.merge: merging is not built yet"),
+    "merge-without-window": ("normal: {linger: 5ms, window: 200ms}", "normal: {linger: 5ms}",
+                             "use_cases.my-list.merge: lane 'normal' has no window to merge in"),
+    "merge-in-lane-of-type": ("{member.home.refreshed: {}}", "{member.home.refreshed: {lane: high}}",
+                              "use_cases.personalised-refresh.merge: lane 'high' has no window to merge in"),
+    "union-without-field": ("    merge_field: titles\n", "", "use_cases.my-list.merge: union needs `merge_field`"),
+    "field-without-union": ("merge: union", "merge: latest", "my-list.merge_field: only union folds a field, and"),
+    "union-with-collapse": ("collapse: none\n    merge: union", "collapse: type\n    merge: union",
+                            "use_cases.my-list.collapse: a newer event would supersede changes that it does not hold"),
+    "deltas": ("merge: union", "merge: union\n    counters: deltas", "use_cases.my-list.counters: deltas are not safe"),
+    "window-long": ("window: 1s", "window: 11s", "lanes.low.window: 11s is more than 10s"),
+    "window-unit": ("window: 1s", "window: 1", "lanes.low.window: expected str, got int"),
+    "change-to-lane": ("lane: high", 'lane: {is: hihg, from: "2026-12-01T00:00:00Z", was: normal}',
+                       "use_cases.plan-change.lane.is: no lane 'hihg' (did you mean 'high'?)"),
+    "change-from-lane": ("lane: high", 'lane: {is: high, from: "2026-12-01T00:00:00Z", was: norml}',
+                         "use_cases.plan-change.lane.was: no lane 'norml' (did you mean 'normal'?)"),
+    "change-without-past": ("lane: high", 'lane: {is: high, from: "2026-12-01T00:00:00Z"}',
+                            "use_cases.plan-change.lane: 'was' is missing"),
+    "change-key": ("lane: high", 'lane: {is: high, form: "2026-12-01T00:00:00Z", was: normal}',
+                   "use_cases.plan-change.lane.form: no setting 'form' (did you mean 'from'?)"),
+    "change-format": ("lane: high", "lane: {is: high, from: tomorrow, was: normal}",
+                      "lane.from: 'tomorrow' is not a time of RFC 3339 such as 2026-12-01T00:00:00Z"),
+    "change-no-day": ("lane: high", 'lane: {is: high, from: "2026-02-30T00:00:00Z", was: normal}',
+                      "use_cases.plan-change.lane.from: '2026-02-30T00:00:00Z' is no time"),
+    "change-order": ("lane: high", 'lane: {is: high, from: "2026-12-01T00:00:00Z", was: '
+                     '{is: normal, from: "2026-12-01T01:00:00+01:00", was: low}}',
+                     "use_cases.plan-change.lane.from: 2026-12-01T00:00:00Z is not later than the change before it"),
+    "change-merge": ("lane: low\n    max_age: 6h",
+                     'lane: {is: low, from: "2026-12-01T00:00:00Z", was: high}\n    max_age: 6h',
+                     "use_cases.personalised-refresh.merge: lane 'high' has no window to merge in"),
     "no-life": ("max_age: 15m", "max_age: 0m", "use_cases.diagnostics.max_age: everything would be too old"),
     "ttl-short": ("ttl: 1h", "ttl: 1m", "use_cases.diagnostics.ttl: 1m is less than max_age, 15m"),
     "ttl-long": ("ttl: 2d", "ttl: 8d", "use_cases.personalised-refresh.ttl: 8d is more than the inbox keeps, 7d"),
     "no-lanes": ("""  critical: {linger: 0ms}
   high: {linger: 0ms}
-  normal: {linger: 5ms}
-  low: {linger: 20ms}
+  normal: {linger: 5ms, window: 200ms}
+  low: {linger: 20ms, window: 1s}
 """, "  {}\n", "lanes: no lanes"),
     "item-of-list": ("[tv, stick, phone, tablet, browser]\n\nplat", "[TV]\n\nplat", "[0]: 'TV' is not lower case"),
     "two-replicas": ("replication: 1", "replication: 2", "replication: with 2 replicas an acknowledged record may be"),
@@ -133,7 +161,7 @@ def test_handler_must_import_and_be_callable(handler: str, message: str) -> None
     text = SHIPPED.replace("agents.route.stage", handler)
     with pytest.raises(TopologyError, match="handler") as caught:
         load(text, "topics.yaml")
-    assert f"topics.yaml:38: stages.route.handler: {message}" in str(caught.value)
+    assert f"topics.yaml:39: stages.route.handler: {message}" in str(caught.value)
 
 
 def test_sink_must_import_and_be_callable() -> None:
@@ -206,7 +234,7 @@ def test_published_schema_is_the_schema_of_the_code() -> None:
 def test_schema_refuses_unknown_keys_everywhere() -> None:
     """A misspelt `additionalProperties` would switch the check off without a sound."""
     objects = [part for part in schema()["$defs"].values() if part["type"] == "object"]
-    assert len(objects) == 9
+    assert len(objects) == 10
     for part in objects:
         assert part["additionalProperties"] is False
         assert part["title"]

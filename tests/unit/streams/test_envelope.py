@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from streams.envelope import (
     OFFSET_BITS,
+    TICK,
     VERSION,
     Envelope,
     ForeignTopic,
@@ -21,6 +22,7 @@ from streams.envelope import (
     decode_push,
     encode,
     epoch_of,
+    is_tick,
     notification_id,
     offset_of,
     origin_of,
@@ -100,6 +102,7 @@ def test_the_wire_order_of_fields_stands() -> None:
     assert list(Envelope.__struct_fields__) == [
         "version", "topic_id", "partition", "seq", "lane", "account", "source", "id", "type", "time", "appended",
         "deadline", "expires", "content_type", "payload", "target", "collapse_key", "revision", "trace",
+        "events",
     ]  # fmt: skip
     assert list(Push.__struct_fields__) == [
         "version", "topic_id", "partition", "seq", "prev", "lane", "account", "events", "type", "time", "deadline",
@@ -170,3 +173,10 @@ def test_a_foreign_topic_says_what_to_do() -> None:
     assert "00010203" in message
     assert "ffffffff" in message
     assert "Raise `epoch`" in message
+
+
+def test_an_envelope_never_is_a_tick() -> None:
+    """Ticks are empty."""
+    assert is_tick(TICK)
+    assert is_tick(None)
+    assert not is_tick(encode(ENVELOPE))

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.policies import FROM_EVER, Policy, policies
 from streams.targets import parse_version
-from streams.topology import Policy, StageBinding, Topic, Topology, bind, changelog, milliseconds, policies, size_bytes
+from streams.topology import StageBinding, Topic, Topology, bind, changelog, milliseconds, size_bytes
 
 TOPIC = {"retention": "7d", "compression": "producer", "max_message": "1MiB"}
 STAGES = {
@@ -159,10 +160,25 @@ def test_a_policy_is_a_use_case_resolved() -> None:
     """Lane by number, times in milliseconds, device types as mask; a type may have a lane of its own."""
     found = policies(made())
     assert found == {
-        "a.b": Policy("first", 1, 3_600_000, 86_400_000, False, 1, 0),
-        "a.c": Policy("first", 0, 3_600_000, 86_400_000, False, 1, 0),
-        "a.d": Policy("second", 1, 3_600_000, 86_400_000, True, 3, parse_version("1.2")),
+        "a.b": Policy("first", ((FROM_EVER, 1),), 3_600_000, 86_400_000, False, 1, 0),
+        "a.c": Policy("first", ((FROM_EVER, 0),), 3_600_000, 86_400_000, False, 1, 0),
+        "a.d": Policy("second", ((FROM_EVER, 1),), 3_600_000, 86_400_000, True, 3, parse_version("1.2")),
     }
+
+
+CHANGE = {
+    "is": "high", "from": "2027-03-01T00:00:00+01:00",
+    "was": {"is": "low", "from": "2027-01-15T08:00:00.5Z", "was": "high"},
+}  # fmt: skip
+
+
+def test_a_lane_changes_for_records_appended_from_a_time_on() -> None:
+    """The lane is a function of the append time in `ingest`: whoever routes a record again routes it as before."""
+    use_cases = {"first": {**CASE, "types": {"a.b": {}, "a.c": {"lane": CHANGE}}, "lane": CHANGE["was"]}}
+    found = policies(made(use_cases=use_cases))
+    first, second = 1_800_000_000_500, 1_803_855_600_000
+    assert [found["a.b"].lane_at(at) for at in (-1, 0, first - 1, first, second)] == [0, 0, 0, 1, 1]
+    assert [found["a.c"].lane_at(at) for at in (0, first - 1, first, second - 1, second)] == [0, 0, 1, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,14 +15,17 @@ from faust.assignor.client_assignment import ClientAssignment
 from faust.types import TP
 from mode import Service
 
+from streams.logtime import UNKNOWN
+from streams.marker import HEADERS
 from streams.stage import Handler
-from streams.transport import BatchTransport, add_agent, make_app
+from streams.transport import BatchTransport, Chain, add_agent, make_app
 from streams.transport.batch import Partition
 from streams.transport.consumer import BatchConsumer
 from streams.transport.mark import Mark
 from streams.transport.producer import BatchProducer
 
 TOPIC = "in"
+MARKER = b"marker"  # what the broker notes where a session begins
 OUT = "out"
 
 
@@ -31,9 +34,9 @@ class Rec(NamedTuple):
 
     offset: int
     value: bytes | None = b""
-    timestamp: int = 1_700_000_000_000
+    timestamp: int = UNKNOWN
     key: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Broker:
@@ -47,10 +50,15 @@ class Broker:
             for number in range(partitions)
         }
         self.committed: dict[Partition, Mark] = {}
-        self.delivered: list[bytes | None] = []
+        self.log: list[bytes | None] = []  # what was delivered, markers of sessions too
         self.refusing = False  # every delivery fails
         self.answering = threading.Event()  # cleared: deliveries hang
         self.answering.set()
+
+    @property
+    def delivered(self) -> list[bytes | None]:
+        """What was delivered, without markers."""
+        return [value for value in self.log if value is not MARKER]
 
 
 class FakeKafka:
@@ -61,9 +69,11 @@ class FakeKafka:
     def __init__(self, config: dict[str, Any]) -> None:
         self._queue: list[tuple[bytes | None, Callable[[Any, Any], None]]] = []
 
-    def produce(self, topic: str, value: bytes | None, key: bytes | None, partition: int, done: Any) -> None:
-        """Queue."""
-        self._queue.append((value, done))
+    def produce(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, done: Any, headers: Any = None
+    ) -> None:
+        """Queue; a session's marker counts as a value of its own."""
+        self._queue.append((MARKER if headers == HEADERS else value, done))
 
     def flush(self, timeout: float) -> int:
         """Deliver or refuse all that is queued, when the broker answers."""
@@ -74,7 +84,7 @@ class FakeKafka:
             if self.broker.refusing:
                 done(confluent_kafka.KafkaError(confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED), self)
             else:
-                self.broker.delivered.append(value)
+                self.broker.log.append(value)
         return 0
 
     def poll(self, timeout: float) -> int:
@@ -191,7 +201,8 @@ class Life:
         """`handler` makes the handler, given the output."""
         self.broker = broker
         self.app = make_app("lives", "127.0.0.1:9", partitions=broker.partitions, datadir=home, commit_interval=0.02)
-        self.transport = FakeTransport(self.app, lambda cause: None, {})
+        chain = Chain(frozenset({TOPIC}), frozenset({OUT}))
+        self.transport = FakeTransport(self.app, lambda cause: None, {}, chain)
         self.transport.broker = broker
         self.transport.output._flush_timeout = flush_timeout
         self.app.transport = self.app.producer_transport = self.transport

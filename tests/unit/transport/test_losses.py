@@ -9,12 +9,18 @@ from typing import Any
 
 import pytest
 
+from streams.marker import HEADERS
 from streams.transport import DeliveryFailed, Handler, Output
 from streams.transport.mark import Mark
-from tests.unit.transport.fake import OUT, Broker, Life, until, use
+from tests.unit.transport.fake import MARKER, OUT, Broker, Life, Rec, until, use
 
 RECORDS = 20
 Make = Callable[[Output], Handler]
+
+
+def seq_of(record: Any) -> int:
+    """The number in the value; the offset where there is none."""
+    return int(record.value) if record.value and record.value.isdigit() else int(record.offset)
 
 
 def forward(fail_at: int = -1, gate: asyncio.Event | None = None, gate_at: int = -1) -> Make:
@@ -28,9 +34,10 @@ def forward(fail_at: int = -1, gate: asyncio.Event | None = None, gate_at: int =
                     await gate.wait()
                 if record.offset == fail_at:
                     raise ValueError(f"told to fail at {fail_at}")
-                if record.offset > taken:
+                seq = seq_of(record)
+                if seq > taken:
                     output.put(OUT, batch.partition, record.key, record.value)
-                    taken = record.offset
+                    taken = seq
             return taken
 
         return handle
@@ -112,8 +119,11 @@ async def test_failing_deliveries_commit_nothing(life: Callable[..., Life], brok
 
 async def test_a_commit_waits_for_its_outputs(life: Callable[..., Life], broker: Broker) -> None:
     """A slow broker: nothing is committed while outputs are in memory, everything once they are delivered."""
-    broker.answering.clear()
-    async with life(forward()) as worker:
+    gate = asyncio.Event()
+    async with life(forward(gate=gate, gate_at=0)) as worker:
+        await until(lambda: broker.log, "the session has begun")
+        broker.answering.clear()
+        gate.set()
         await until(lambda: worker.app.consumer.ledger.committable(), "something is finished")
         await asyncio.sleep(0.1)
         assert broker.committed == {}
@@ -187,3 +197,39 @@ async def test_foreign_metadata_starts_low(life: Callable[..., Life], broker: Br
     async with life(forward()) as worker:
         await until(lambda: worker.committed() == Mark(RECORDS, RECORDS - 1), "all is committed")
     assert [int(value or b"") for value in broker.delivered] == list(range(12, RECORDS))
+
+
+async def test_a_life_begins_with_a_marker_in_each_partition_it_will_write(
+    life: Callable[..., Life], broker: Broker
+) -> None:
+    """Before any record, and once: a rebalance that gives the same partitions back opens nothing anew."""
+    async with life(forward()) as worker:
+        await until(lambda: worker.committed().offset == RECORDS, "all is committed")
+        await worker.app.consumer._thread.rebalance()
+    assert broker.log[0] is MARKER
+    assert broker.log.count(MARKER) == 1
+
+
+async def test_markers_are_passed_over_and_committed(life: Callable[..., Life], broker: Broker) -> None:
+    """Between records, and alone in their batch: no handler sees them, the commit stands behind them."""
+    log = broker.logs["in", 0]
+    for offset in (1, 4, 5, 6, 7, 19):
+        log[offset] = Rec(offset, None, headers=HEADERS)
+    async with life(forward()) as worker:
+        await until(lambda: worker.committed() == Mark(RECORDS, RECORDS - 2), "all is committed")
+    assert broker.delivered == [b"%d" % number for number in range(RECORDS) if number not in (1, 4, 5, 6, 7, 19)]
+
+
+async def test_a_second_life_takes_each_event_once(life: Callable[..., Life], broker: Broker) -> None:
+    """An upstream replay lies across the commit: the watermark that belongs to it drops the copies and nothing else."""
+    seqs = [*range(10), *range(5, 10), *range(10, 15)]
+    broker.logs["in", 0][:] = [Rec(offset, b"%d" % seq) for offset, seq in enumerate(seqs)]
+    gate = asyncio.Event()
+    async with life(forward(fail_at=13, gate=gate, gate_at=12)) as first:
+        await until(lambda: first.committed().offset == 12, "all before the bad batch is committed")
+        gate.set()
+        await until(lambda: first.transport.failure is not None, "it has failed")
+    assert first.committed() == Mark(12, 9)
+    async with life(forward()) as second:
+        await until(lambda: second.committed() == Mark(RECORDS, 14), "all is committed")
+    assert [int(value or b"") for value in broker.delivered] == list(range(15))

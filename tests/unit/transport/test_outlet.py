@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from streams.transport import DeliveryFailed, Failure
-from streams.transport.outlet import GAPLESS, Outlet
-from tests.unit.transport.fake import Broker, FakeKafka, until, use
+from streams.transport.outlet import GAPLESS, NotOpen, Outlet
+from tests.unit.transport.fake import MARKER, Broker, FakeKafka, until, use
 
 
 @pytest.fixture
@@ -89,3 +89,61 @@ def test_only_the_first_failure_counts() -> None:
     failure.listen(told.append)
     assert failure.cause is first
     assert told == [first, first]
+
+
+async def test_a_session_begins_with_a_marker_that_is_awaited_alone(broker: Broker) -> None:
+    """Nothing is taken for the partition while its marker is on the way; what follows comes behind it."""
+    outlet = Outlet({}, Failure(), marked=frozenset({"out"}))
+    with pytest.raises(NotOpen):
+        outlet.put("out", 0, None, b"too early")
+    broker.answering.clear()
+    sending = asyncio.ensure_future(outlet.send("out", 0, None, b"1"))
+    await asyncio.sleep(0.02)
+    with pytest.raises(NotOpen):
+        outlet.put("out", 0, None, b"still too early")
+    assert not sending.done()
+    broker.answering.set()
+    await sending
+    outlet.put("out", 0, None, b"2")
+    await outlet.flush()
+    assert broker.log == [MARKER, b"1", b"2"]
+
+
+async def test_partitions_are_opened_at_once_and_once(broker: Broker) -> None:
+    """One marker each, also where they are opened again; topics outside of the rule get none."""
+    outlet = Outlet({}, Failure(), marked=frozenset({"out"}))
+    await outlet.open([("out", 0), ("out", 1), ("changelog", 0)])
+    await outlet.open([("out", 1), ("out", 2)])
+    outlet.put("changelog", 0, None, b"row")
+    for partition in range(3):
+        outlet.put("out", partition, None, b"v")
+    await outlet.flush()
+    assert broker.log == [MARKER] * 3 + [b"row"] + [b"v"] * 3
+
+
+async def test_a_session_that_is_old_begins_anew(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker may have forgotten a producer that was silent for so long."""
+    now = [1000.0]
+    monkeypatch.setattr("streams.transport.outlet.time.monotonic", lambda: now[0])
+    outlet = Outlet({}, Failure(), marked=frozenset({"out"}))
+    await outlet.send("out", 0, None, b"1")
+    now[0] += 11.9 * 3600
+    await outlet.turn()
+    outlet.put("out", 0, None, b"2")
+    now[0] += 0.2 * 3600
+    await outlet.turn()
+    with pytest.raises(NotOpen):
+        outlet.put("out", 0, None, b"3")
+    await outlet.send("out", 0, None, b"3")
+    await outlet.flush()
+    assert broker.log == [MARKER, b"1", b"2", MARKER, b"3"]
+
+
+async def test_a_marker_that_fails_opens_nothing(broker: Broker) -> None:
+    """The process has failed; no record follows."""
+    outlet = Outlet({}, Failure(), marked=frozenset({"out"}))
+    broker.refusing = True
+    with pytest.raises(DeliveryFailed):
+        await outlet.open([("out", 0)])
+    with pytest.raises(NotOpen):
+        outlet.put("out", 0, None, b"v")
