@@ -50,6 +50,7 @@ class Notifier:
                 await self._leave(batch.partition, left, outcomes)
             if is_tick(record.value):
                 ticked = True
+                self._stage.metrics.ticks += 1
                 continue
             envelope = self._take(record, windows, outcomes)
             if envelope is None:

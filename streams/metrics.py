@@ -22,6 +22,7 @@ class StageMetrics:
         self.lane = lane
         self.records = 0
         self.copies = 0
+        self.ticks = 0  # of the records read, which `records` leaves out
         self.batches = 0
         self.outcomes: Counter[str] = Counter()
 

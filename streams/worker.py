@@ -118,11 +118,12 @@ def opening(
 
 
 def counted(handler: Handler, metrics: StageMetrics) -> Handler:
-    """The handler, its finished batches counted."""
+    """The handler, its finished batches counted, and their records without the ticks among them."""
 
     async def handle(batch: Batch) -> int | Progress:
+        ticks = metrics.ticks
         taken = await handler(batch)
-        metrics.records += len(batch.records)
+        metrics.records += len(batch.records) - (metrics.ticks - ticks)
         metrics.batches += 1
         return taken
 

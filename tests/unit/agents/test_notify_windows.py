@@ -163,6 +163,7 @@ async def test_an_idle_window_is_ended_by_a_tick_into_the_own_input() -> None:
     assert rig.output.sent == [Sent("events.normal", 3, None, TICK, None)]
     await rig.handle(tick(2, 230))
     assert rig.events() == [("e1",)]
+    assert rig.stage.metrics.ticks == 1
     rig.clock.pass_to(60.0)
     assert len(rig.output.to("events.normal")) == 1
 

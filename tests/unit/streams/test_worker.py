@@ -10,6 +10,7 @@ import pytest
 
 from streams import worker
 from streams.envelope import ForeignTopic
+from streams.logtime import Progress
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.stage import Handler, Resources, Stage
@@ -81,3 +82,17 @@ async def test_finished_batches_are_counted() -> None:
     with pytest.raises(ForeignTopic):
         await handler(FakeBatch("ingest", records, partition=1))
     assert (metrics.batches, metrics.records) == (1, 3)
+
+
+async def test_ticks_are_no_records() -> None:
+    """What goes in is what comes out, though time passed by records of its own."""
+    metrics = Metrics().stage("notify", "low")
+
+    async def handle(batch: Any) -> Progress:
+        metrics.ticks += 2
+        return Progress(3, 7, 9)
+
+    handler = counted(handle, metrics)
+    records = [FakeRecord(offset, None, b"") for offset in range(3)]
+    assert await handler(FakeBatch("events.low", records)) == Progress(3, 7, 9)
+    assert (metrics.batches, metrics.records) == (1, 1)
