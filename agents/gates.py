@@ -30,6 +30,10 @@ class Refusal(NamedTuple):
     detail: str
     reason: Reason | None = None
 
+    def text(self) -> str:
+        """As an outcome tells it."""
+        return self.detail if self.reason is None else f"{self.reason}: {self.detail}"
+
 
 Gate = Callable[[Event, Facts], Refusal | None]
 

@@ -17,17 +17,18 @@ from agents.gates import (
     fresh,
     unknown_type,
 )
+from agents.limits import DeadLetterLimits
 from agents.partitions import PartitionCheck
 from streams.cloudevents import decode
-from streams.deadletters import Origin, dead_letter
+from streams.deadletters import Origin, dead_letter, first_of
 from streams.envelope import VERSION, Envelope, encode, position
 from streams.event import BadEvent, Event
 from streams.failpoints import reach
 from streams.fingerprint import digest_of, seen_fingerprint
 from streams.outcomes import Outcome
 from streams.policies import policies
-from streams.seen import SeenEntry
-from streams.stage import Batch, Handler, Record, Stage
+from streams.seen import SeenEntry, SeenVerdict
+from streams.stage import Batch, Handler, PartitionStopped, Record, Stage
 from streams.targets import Predicate
 
 
@@ -37,6 +38,14 @@ class Candidate(NamedTuple):
     record: Record
     event: Event
     facts: Facts
+
+
+class Refused(NamedTuple):
+    """An event that did not."""
+
+    record: Record
+    account: str
+    refusal: Refusal
 
 
 async def stage(stage: Stage) -> Handler:
@@ -56,35 +65,40 @@ class Router:
             Past(int(limits.future_tolerance * 1000)), fresh,
         )  # fmt: skip
         self._places = PartitionCheck(stage.topology.partitions)
+        self._limits: dict[int, DeadLetterLimits] = {}
         self._key = limits.fingerprint_key.encode()
         self._lanes = [stage.topic("events.{lane}", lane) for lane in range(len(stage.topology.lanes))]
 
     async def handle(self, batch: Batch) -> int:
-        """Forward what passes; every other record gets its outcome, and the bad ones their dead letter."""
-        outcomes: list[Outcome] = []
-        candidates = []
+        """Forward what passes; every other record gets its outcome, and the bad ones their dead letter.
+
+        Raises PartitionStopped, with nothing put out, where there are too many of these.
+        """
         clock = batch.clock
+        judged = []
         for record in batch.records:
             clock = max(clock, record.timestamp)
-            judged = self._judge(record, batch.partition, clock)
-            if isinstance(judged, Candidate):
-                candidates.append(judged)
-            else:
-                await self._refuse(batch, record, *judged, outcomes)
+            judged.append(self._judge(record, batch.partition, clock))
         reach("route.decoded")
-        await self._forward(batch, candidates, outcomes)
+        judged = await self._told_apart(batch.partition, judged)
+        self._stop_at_limits(batch.partition, judged)
+        outcomes: list[Outcome] = []
+        for each in judged:
+            if isinstance(each, Refused):
+                await self._refuse(batch, each, outcomes)
+        await self._forward(batch.partition, [each for each in judged if isinstance(each, Candidate)])
         reach("route.produced")
         await self._stage.report(batch.partition, outcomes)
         return position(self._stage.topology.epoch, batch.records[-1].offset)
 
-    def _judge(self, record: Record, partition: int, clock: int) -> Candidate | tuple[str, Refusal]:
+    def _judge(self, record: Record, partition: int, clock: int) -> Candidate | Refused:
         try:
             event = decode(record.key, record.value, record.headers)
         except BadEvent as bad:
-            return _text(record.key), Refusal("dead-lettered", bad.detail, bad.reason)
+            return Refused(record, _text(record.key), Refusal("dead-lettered", bad.detail, bad.reason))
         policy = self._policies.get(event.type)
         if policy is None:
-            return event.account, unknown_type(event)
+            return Refused(record, event.account, unknown_type(event))
         facts = Facts(clock, _size(record), policy)
         refusal = first_refusal(self._gates, event, facts)
         if refusal is None:
@@ -92,19 +106,35 @@ class Router:
             if right is not None:
                 detail = f"account belongs on partition {right}: producers must partition by murmur2"
                 refusal = Refusal("dead-lettered", detail, "wrong-partition")
-        return Candidate(record, event, facts) if refusal is None else (event.account, refusal)
+        if refusal is not None:
+            return Refused(record, event.account, refusal)
+        return Candidate(record, event, facts)
 
-    async def _forward(self, batch: Batch, candidates: list[Candidate], outcomes: list[Outcome]) -> None:
-        if not candidates:
-            return
-        put, partition = self._stage.output.put, batch.partition
-        verdicts = await self._stage.table.judge(partition, [self._entry(c) for c in candidates])
-        for candidate, verdict in zip(candidates, verdicts, strict=True):
-            record, event, _ = candidate
-            if verdict.first is not None:
-                refusal = _repeated(verdict.conflict, f"{partition}:{verdict.first}")
-                await self._refuse(batch, record, event.account, refusal, outcomes)
-                continue
+    async def _told_apart(self, partition: int, judged: list[Candidate | Refused]) -> list[Candidate | Refused]:
+        """The same with duplicates and conflicts refused."""
+        entries = [self._entry(each, partition) for each in judged if isinstance(each, Candidate)]
+        if not entries:
+            return judged
+        verdicts = iter(await self._stage.table.judge(partition, entries))
+        mine = iter(entries)
+        return [_told(each, next(mine), next(verdicts), partition) if isinstance(each, Candidate) else each
+                for each in judged]  # fmt: skip
+
+    def _stop_at_limits(self, partition: int, judged: list[Candidate | Refused]) -> None:
+        limits = self._limits.get(partition)
+        if limits is None:
+            limits = self._limits[partition] = DeadLetterLimits(self._stage.settings.limits)
+        dead = {place: each for place, each in enumerate(judged)
+                if isinstance(each, Refused) and each.refusal.reason is not None}  # fmt: skip
+        broken = limits.take(list(dead), len(judged))
+        if broken is not None:
+            last = list(dead.values())[-1]
+            raise PartitionStopped(f"{broken}; offset {last.record.offset}: {last.refusal.text()}")
+
+    async def _forward(self, partition: int, candidates: list[Candidate]) -> None:
+        put = self._stage.output.put
+        for candidate in candidates:
+            record = candidate.record
             envelope = self._envelope(candidate, partition)
             topic, value = self._lanes[envelope.lane], encode(envelope)
             try:
@@ -112,10 +142,11 @@ class Router:
             except BufferError:
                 await self._stage.output.send(topic, partition, record.key, value)
 
-    def _entry(self, candidate: Candidate) -> SeenEntry:
+    def _entry(self, candidate: Candidate, partition: int) -> SeenEntry:
         record, event, facts = candidate
         fingerprint = seen_fingerprint(self._key, event.account, event.source, event.id)
-        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), facts.appended)
+        first = first_of(record.headers, partition)
+        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), facts.appended, first)
 
     def _envelope(self, candidate: Candidate, partition: int) -> Envelope:
         record, event, facts = candidate
@@ -143,24 +174,27 @@ class Router:
             trace=event.trace,
         )
 
-    async def _refuse(
-        self, batch: Batch, record: Record, account: str, refusal: Refusal, outcomes: list[Outcome]
-    ) -> None:
+    async def _refuse(self, batch: Batch, refused: Refused, outcomes: list[Outcome]) -> None:
+        record, account, refusal = refused
         seq = position(self._stage.topology.epoch, record.offset)
-        detail = refusal.detail
         if refusal.reason is not None:
-            detail = f"{refusal.reason}: {detail}"
-            origin = Origin(batch.topic, batch.partition, record.offset, refusal.reason, refusal.detail)
+            place = batch.topic, batch.partition, record.offset
+            origin = Origin(*place, refusal.reason, refusal.detail, self._stage.topic_id)
             headers = dead_letter(origin, record.headers)
             topic = self._stage.topic("dead-letters")
             await self._stage.output.send(topic, batch.partition, record.key, record.value, headers)
-        outcomes.append(Outcome(refusal.kind, account, seq, detail=detail))
+        outcomes.append(Outcome(refusal.kind, account, seq, detail=refusal.text()))
 
 
-def _repeated(conflict: bool, first: str) -> Refusal:
-    if conflict:
-        return Refusal("conflict", f"same id as {first}, another payload", "conflict")
-    return Refusal("duplicate", f"of {first}")
+def _told(candidate: Candidate, entry: SeenEntry, verdict: SeenVerdict, partition: int) -> Candidate | Refused:
+    if verdict.first is None:
+        return candidate
+    first = f"{partition}:{verdict.first}"
+    refusal = Refusal("duplicate", f"of {first}")
+    if verdict.conflict:
+        digests = f"digest {entry.digest:08x}, that of the first {verdict.digest:08x}"
+        refusal = Refusal("conflict", f"same id as {first}, another payload: {digests}", "conflict")
+    return Refused(candidate.record, candidate.event.account, refusal)
 
 
 def _size(record: Record) -> int:

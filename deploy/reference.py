@@ -96,6 +96,8 @@ def type_name(annotation: Any) -> str:
             return "JSON object of texts"
         case msgspec.inspect.StrType(pattern=pattern) if pattern:
             return f"text like `{pattern}`".replace("|", "\\|")
+        case msgspec.inspect.LiteralType(values=values):
+            return " or ".join(f"`{value}`" for value in values)
         case msgspec.inspect.StrType():
             return "text"
         case _:

@@ -9,7 +9,7 @@ import msgspec
 
 from edge.fates import Fate, Mark, fold
 from streams.cloudevents import decode
-from streams.deadletters import read_dead_letter
+from streams.deadletters import Done, read_dead_letter, read_done
 from streams.envelope import Envelope, Push, is_tick, notification_id, position
 from streams.event import BadEvent, Event
 from streams.marker import is_marker
@@ -138,6 +138,10 @@ class Letters:
 
     def take(self, record: Record) -> bool:
         """Look at the next dead letter; there are few, so all are read."""
+        done = read_done(record.headers)
+        if done is not None:
+            self._done(done, record.timestamp)
+            return False
         try:
             origin = read_dead_letter(record.headers)
         except (KeyError, ValueError):  # somebody else's record
@@ -149,6 +153,11 @@ class Letters:
             if not self.steps:
                 self.steps.append(Step(ms=ms, stage="route", what="kept", where=where, detail=origin.reason))
         return False
+
+    def _done(self, done: Done, at: int) -> None:
+        if done.letter[1:] == self._origin[1:]:
+            where = f"ingest {done.placed}" if done.placed else ""
+            self.steps.append(Step(ms=at - self._subject.appended, stage="dlq", what=done.action, where=where))
 
 
 class Reports:

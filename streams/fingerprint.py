@@ -25,6 +25,11 @@ def latest_fingerprint(key: bytes, account: str, scope: Iterable[str], selectors
     return _fingerprint(b"latest", key, (account, *scope), tuple(selectors))
 
 
+def replay_fingerprint(fingerprint: bytes, first: int) -> bytes:
+    """Names the replays of the record at offset `first` that brought the event of a fingerprint."""
+    return blake2b(first.to_bytes(8), digest_size=SIZE, key=fingerprint, person=b"replay").digest()
+
+
 def digest_of(payload: bytes) -> int:
     """32 bits that tell a repeated event from another one under the same id."""
     return crc32(payload)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.fingerprint import replay_fingerprint
 from streams.index import Cells, Index, Keys, key_of
 from streams.rows import SEEN
 from streams.state import State
@@ -17,23 +19,29 @@ _NONE: Final = 1 << 62
 
 
 class SeenEntry(NamedTuple):
-    """A record to be judged: its offset in the source, the digest of its payload, and its broker time, ms."""
+    """A record to be judged: its offset in the source, the digest of its payload, and its broker time, ms.
+
+    `first` is set for a dead letter that was put into the source again: the offset at which it lay first.
+    """
 
     fingerprint: bytes
     offset: int
     digest: int
     now: int
+    first: int = -1
 
 
 class SeenVerdict(NamedTuple):
     """`first` is the offset of the record that this one repeats, None for a record that goes on.
 
-    `conflict`: the payload is another one. `replay`: the record itself was met before, so it must go on again.
+    `conflict`: the payload is another one, with this `digest`. `replay`: the record itself was met before, so it must
+    go on again.
     """
 
     first: int | None = None
     conflict: bool = False
     replay: bool = False
+    digest: int = 0
 
 
 NEW: Final = SeenVerdict()
@@ -45,6 +53,9 @@ class SeenState(State[SeenEntry, SeenVerdict]):
 
     An entry behind the record in hand comes from an earlier life of the worker, which let that one go on: so it will
     again when the replay comes to it, and the id takes effect through it.
+
+    A dead letter that comes again does not repeat its own first record, but it does repeat one that came again before
+    it: for that, those which pass are remembered under a fingerprint of their own, by the same rules.
     """
 
     layout = SEEN
@@ -59,8 +70,16 @@ class SeenState(State[SeenEntry, SeenVerdict]):
 
     def pack_one(self, entry: SeenEntry) -> bytes:
         """See `State.pack_one`."""
+        packed = self._pack(entry)
+        return packed if entry.first < 0 else packed + self._pack(_as_replay(entry))
+
+    def _pack(self, entry: SeenEntry) -> bytes:
         offset = entry.offset
         return self.layout.pack(*key_of(entry.fingerprint), offset & _LOW, offset >> _HALF, entry.digest)
+
+    def singly(self, run: Sequence[SeenEntry]) -> bool:
+        """See `State.singly`."""
+        return super().singly(run) or any(entry.first >= 0 for entry in run)
 
     def cells_of(self, columns: list[tuple[Any, ...]], low: NDArray[np.uint32]) -> Cells:
         """See `State.cells_of`."""
@@ -75,6 +94,19 @@ class SeenState(State[SeenEntry, SeenVerdict]):
     def judge_one(self, entry: SeenEntry, bucket: int, near: list[Index]) -> SeenVerdict:
         """See `State.judge_one`."""
         key, low = key_of(entry.fingerprint)
+        verdict = self._known(entry, key, low, near)
+        if verdict is None and entry.first >= 0:
+            again = self.judge_one(_as_replay(entry), bucket, near)
+            verdict = None if again is NEW else again
+        if verdict is not None:
+            return verdict
+        index = self.index(bucket)
+        if entry.first < 0 or index.find_one(key, low) < 0:
+            index.insert_one(key, low, entry.offset & _LOW, entry.offset >> _HALF, entry.digest)
+        return NEW
+
+    def _known(self, entry: SeenEntry, key: int, low: int, near: list[Index]) -> SeenVerdict | None:
+        """What the entries of a fingerprint say, without that of the record's own first; None where no other is."""
         first, its_digest = None, 0
         for index in near:
             slot = index.find_one(key, low)
@@ -83,12 +115,11 @@ class SeenState(State[SeenEntry, SeenVerdict]):
                 offset = offset_high << _HALF | offset_low
                 if offset == entry.offset:
                     return REPLAY
+                if offset == entry.first and digest == entry.digest:
+                    continue
                 if first is None or offset < first:
                     first, its_digest = offset, digest
-        if first is not None:
-            return SeenVerdict(first, its_digest != entry.digest)
-        self.index(bucket).insert_one(key, low, entry.offset & _LOW, entry.offset >> _HALF, entry.digest)
-        return NEW
+        return None if first is None else SeenVerdict(first, its_digest != entry.digest, digest=its_digest)
 
     def judge_many(self, keys: Keys, cells: Cells, bucket: int, near: list[Index]) -> list[SeenVerdict]:
         """See `State.judge_many`."""
@@ -110,7 +141,8 @@ class SeenState(State[SeenEntry, SeenVerdict]):
         verdicts = [NEW] * len(keys)
         conflicts = digests != cells["digest"]
         for i in np.flatnonzero(~new).tolist():
-            verdicts[i] = REPLAY if replays[i] else SeenVerdict(int(first[i]), bool(conflicts[i]))
+            repeated = SeenVerdict(int(first[i]), bool(conflicts[i]), digest=int(digests[i]))
+            verdicts[i] = REPLAY if replays[i] else repeated
         return verdicts
 
     def better(self, cells: Cells, others: Cells) -> NDArray[np.bool_]:
@@ -120,6 +152,10 @@ class SeenState(State[SeenEntry, SeenVerdict]):
     def preference(self, cells: Cells) -> tuple[NDArray[Any], ...]:
         """The smallest offset first."""
         return (_offsets(cells),)
+
+
+def _as_replay(entry: SeenEntry) -> SeenEntry:
+    return entry._replace(fingerprint=replay_fingerprint(entry.fingerprint, entry.first), first=-1)
 
 
 def _offsets(cells: Cells) -> NDArray[np.int64]:

@@ -96,6 +96,13 @@ class Output(Protocol):
         """Queue one record, waiting for room."""
 
 
+class PartitionStopped(Exception):
+    """A handler will not go on with a partition until somebody has looked at it. Raised before any output of the batch.
+
+    The batch stays unfinished, so a restart reads it again; the other partitions go on.
+    """
+
+
 #: Handles a batch; returns the highest position taken so far, the new watermark of the input partition; or, where it
 #: holds records back, how far it is finished: only that is committed, and the rest is read again after a crash.
 Handler = Callable[[Batch], Awaitable[int | Progress]]

@@ -24,6 +24,8 @@ ROW_ENTRIES: Final = 16_384
 #: Below this many entries a loop over them is faster than numpy's calls.
 _FEW: Final = 24
 _NEVER: Final = -(2**62)
+#: Where an entry holds its broker time, ms.
+_NOW: Final = 3
 _FINGERPRINT: Final = np.dtype([("key", "<u8"), ("low", "<u4")])
 
 E = TypeVar("E", bound=tuple[Any, ...])
@@ -49,13 +51,16 @@ class State(ABC, Generic[E, V]):
     """What one partition of a table knows.
 
     Entries age by the broker time that comes with the entry in hand, so that a replay is judged as the first time was.
-    Nothing is dropped before the commit has passed its last use: `release` says how far the commit is.
+    Nothing is dropped before the commit has passed its last use: `release` says how far the commit is. Only where more
+    than `most` entries would be held, the oldest bucket goes early, which is counted: what it knew is new again.
     """
 
     layout: Layout
 
-    def __init__(self, partition: int, window_ms: int) -> None:
+    def __init__(self, partition: int, window_ms: int, most: int | None = None) -> None:
         self.partition = partition
+        self.early_drops = 0
+        self._most = most
         self._length = -(-window_ms // BUCKETS)
         self._buckets: dict[int, Index] = {}
         self._dead_below = _NEVER  # buckets under this one are of no use to any record that may still come
@@ -108,22 +113,27 @@ class State(ABC, Generic[E, V]):
         rows = []
         for bucket, run in self._runs(entries):
             self._mark(self.offset_of(run[0]), bucket)
-            judged = (self._judge_few if len(run) < _FEW else self._judge_run)(run, bucket)
+            judged = (self._judge_few if self.singly(run) else self._judge_run)(run, bucket)
             verdicts += judged.verdicts
             if judged.passed:
                 first, last = run[judged.passed[0]], run[judged.passed[-1]]
                 rows.append(self._row(bucket, first, last, judged.packed))
+            self._bound()
         return verdicts, rows
+
+    def singly(self, run: Sequence[E]) -> bool:
+        """Whether the entries of a run are judged one by one."""
+        return len(run) < _FEW
 
     def _runs(self, entries: Sequence[E]) -> Iterator[tuple[int, Sequence[E]]]:
         """Neighbours of one time bucket, in handy numbers."""
-        length, dead = self._length, self._dead_below
-        times = [entry[-1] // length for entry in entries]
+        length = self._length
+        times = [entry[_NOW] // length for entry in entries]
         start = 0
         for bucket, group in groupby(times):
             end = start + sum(1 for _ in group)
             for at in range(start, end, ROW_ENTRIES):
-                yield max(bucket, dead), entries[at : min(end, at + ROW_ENTRIES)]
+                yield max(bucket, self._dead_below), entries[at : min(end, at + ROW_ENTRIES)]
             start = end
 
     def _judge_few(self, run: Sequence[E], bucket: int) -> Judged[V]:
@@ -158,7 +168,7 @@ class State(ABC, Generic[E, V]):
         start = bucket * self._length
         key = RowKey(self.partition, start, self.offset_of(first), self.offset_of(last))
         self._register(bucket, key)
-        return Row(key.encode(), encode_row(self.layout, max(start, last[-1]), packed))
+        return Row(key.encode(), encode_row(self.layout, max(start, last[_NOW]), packed))
 
     def _near(self, bucket: int) -> list[Index]:
         self.index(bucket)
@@ -206,6 +216,11 @@ class State(ABC, Generic[E, V]):
             for first, last in zip(rows[::2], rows[1::2], strict=True):
                 self._dead_rows[RowKey(self.partition, at[1], first, last)] = None
 
+    def _bound(self) -> None:
+        while self._most is not None and len(self) > self._most:
+            self._drop(min(self._buckets) + 1)
+            self.early_drops += 1
+
     def _register(self, bucket: int, key: RowKey) -> None:
         self._rows.setdefault((bucket, key.start), array("q")).extend((key.first, key.last))
 
@@ -235,6 +250,7 @@ class State(ABC, Generic[E, V]):
             entries = np.concatenate(self._pending[bucket])
             self.absorb(bucket, *self._best(entries["key"], entries["cell"]))
         self._pending.clear()
+        self._bound()
 
     def absorb(self, bucket: int, keys: Keys, cells: Cells) -> None:
         """Put entries with different fingerprints into a bucket, where the better of two stays."""

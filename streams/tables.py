@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, ClassVar, Final, Generic
+from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple
 
 import faust
 
@@ -12,13 +13,15 @@ from streams.failpoints import reach
 from streams.latest import LatestEntry, LatestState, LatestVerdict
 from streams.rows import BadRow
 from streams.seen import SeenEntry, SeenState, SeenVerdict
+from streams.stage import PartitionStopped
 from streams.state import E, State, V
 
 __all__ = [
-    "CorruptChangelog", "Latest", "LatestEntry", "LatestVerdict", "NotOurs", "Seen", "SeenEntry", "SeenVerdict",
+    "CorruptChangelog", "Full", "Latest", "LatestEntry", "LatestVerdict", "NotOurs", "Seen", "SeenEntry", "SeenVerdict",
     "make_table",
 ]  # fmt: skip
 
+log = logging.getLogger(__name__)
 #: Rows deleted with each batch, at most: several times what a batch writes, so that old rows go, but not all at once.
 DELETED_PER_BATCH: Final = 16
 
@@ -31,6 +34,16 @@ class NotOurs(Exception):
     """A stage judged records of a partition whose state this process does not hold."""
 
 
+class Full(NamedTuple):
+    """How many entries of a partition are held at most, and what happens then.
+
+    `forget`: the oldest quarter of the window goes early, and what it knew takes effect again. `stop`: the partition.
+    """
+
+    most: int
+    then: Literal["forget", "stop"] = "forget"
+
+
 class _Table(faust.Table, Generic[E, V]):
     """A Faust table whose rows live in the changelog alone: the store behind it stays empty, indexes take its place.
 
@@ -39,10 +52,14 @@ class _Table(faust.Table, Generic[E, V]):
 
     state_type: ClassVar[type[State[Any, Any]]]
 
-    def __init__(self, app: Any, *, name: str, partitions: int, window_ms: int, sources: Sequence[str]) -> None:
+    def __init__(
+        self, app: Any, *, name: str, partitions: int, window_ms: int, sources: Sequence[str], full: Full | None
+    ) -> None:
         super().__init__(app, name=name, partitions=partitions, key_type=bytes, value_type=bytes, store="memory://")
         self.window_ms = window_ms
         self.sources = tuple(sources)
+        self.full = full
+        self.early_drops = 0
         self.states: dict[int, State[E, V]] = {}
         self.rows_read = 0
         self.bad_rows = 0
@@ -52,21 +69,34 @@ class _Table(faust.Table, Generic[E, V]):
     async def judge(self, partition: int, entries: Sequence[E]) -> list[V]:
         """A verdict for each entry, in order. What passes is remembered, and its row is put before this returns.
 
-        Raises NotOurs outside of an assignment.
+        Raises NotOurs outside of an assignment, PartitionStopped where no more entries may be held.
         """
         state = self.states.get(partition)
         if state is None:
             raise NotOurs(f"table {self.name}: partition {partition} is not assigned to this process")
         output, topic = self.app.transport.output, self.changelog_topic_name
         state.release(self._committed(partition))
+        self._make_room(state, len(entries))
+        dropped = state.early_drops
         verdicts, rows = state.judge(entries)
         reach("table.judged")
+        self._note_drops(state, state.early_drops - dropped)
         for key, value in rows:
             await output.send(topic, partition, key, value)
         for key in state.dead_rows(DELETED_PER_BATCH):
             await output.send(topic, partition, key, None)
         reach("table.logged")
         return verdicts
+
+    def _make_room(self, state: State[E, V], more: int) -> None:
+        if self.full is not None and self.full.then == "stop" and len(state) + more > self.full.most:
+            raise PartitionStopped(f"table {self.name}: {len(state)} entries, at most {self.full.most} may be held")
+
+    def _note_drops(self, state: State[E, V], drops: int) -> None:
+        self.early_drops += drops
+        if drops and self.full is not None:
+            message = "table %s partition %d: more than %d entries, the oldest went early: repeats of them take effect"
+            log.warning(message, self.name, state.partition, self.full.most)
 
     def entries(self) -> int:
         """Entries held, of all partitions. From any thread."""
@@ -120,7 +150,9 @@ class _Table(faust.Table, Generic[E, V]):
                 self.bad_rows += 1
                 where = f"{message.topic}[{message.partition}] at offset {message.offset}"
                 self.app.transport.fail(CorruptChangelog(f"{where}: {bad}"))
+        dropped = state.early_drops
         state.settle()
+        self._note_drops(state, state.early_drops - dropped)
 
     async def on_rebalance(
         self, assigned: set[Any], revoked: set[Any], newly_assigned: set[Any], generation_id: int = 0
@@ -137,7 +169,8 @@ class _Table(faust.Table, Generic[E, V]):
                 self.app.tables.recovery.revoke(tp)
         for tp in newly_assigned:
             if tp.topic == self.changelog_topic_name:
-                self.states[tp.partition] = self.state_type(tp.partition, self.window_ms)
+                most = self.full.most if self.full is not None and self.full.then == "forget" else None
+                self.states[tp.partition] = self.state_type(tp.partition, self.window_ms, most)
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     @property
@@ -162,12 +195,15 @@ class Latest(_Table[LatestEntry, LatestVerdict]):
 _KINDS: Final[dict[str, type[_Table[Any, Any]]]] = {"seen": Seen, "latest": Latest}
 
 
-def make_table(name: str, app: Any, *, partitions: int, window_ms: int, sources: Sequence[str]) -> Seen | Latest:
+def make_table(
+    name: str, app: Any, *, partitions: int, window_ms: int, sources: Sequence[str], full: Full | None = None
+) -> Seen | Latest:
     """The table of that name, added to an app that has its transport.
 
-    `partitions` is that of all topics, `sources` are the full names of the topics whose records are judged.
+    `partitions` is that of all topics, `sources` are the full names of the topics whose records are judged, `full`
+    bounds each partition.
     Raises KeyError for a name that no class stands for.
     """
-    table = _KINDS[name](app, name=name, partitions=partitions, window_ms=window_ms, sources=sources)
+    table = _KINDS[name](app, name=name, partitions=partitions, window_ms=window_ms, sources=sources, full=full)
     app.tables.add(table)
     return table

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from streams.logtime import Progress
 from streams.metrics import Metrics, StageMetrics
 from streams.settings import Settings
 from streams.stage import Batch, Factory, Handler, Resources, Stage
-from streams.tables import make_table
+from streams.tables import Full, make_table
 from streams.topology import StageBinding, Topology, milliseconds
 from streams.transport import Chain, add_agent, attach, make_app, run, stats
 
@@ -151,17 +152,18 @@ def lane_name(topology: Topology, binding: StageBinding) -> str:
 def _table(app: Any, name: str, worker: str, settings: Settings, topology: Topology) -> Any:
     window = milliseconds(topology.tables[name].window)
     sources = [settings.topic_prefix + b.topic for b in topology.bindings(worker) if b.table == name]
-    return make_table(name, app, partitions=topology.partitions, window_ms=window, sources=sources)
+    full = Full(settings.limits.seen_entries, settings.limits.seen_full) if name == "seen" else None
+    return make_table(name, app, partitions=topology.partitions, window_ms=window, sources=sources, full=full)
 
 
 def probes(app: Any, metrics: Metrics) -> Probes:
-    """Live: what is there to take is being committed. Ready: tables are whole and partitions assigned."""
+    """Live: what is there to take is being committed. Ready: tables are whole, partitions assigned, none stopped."""
 
     def live() -> Check:
         now = stats(app)
         if now["failure"] is not None:
             return Check(False, now["failure"])
-        lag = _lag(app)
+        lag = _lag(app, stopped=False)
         if lag and now["since_commit"] > STUCK_SECONDS:
             return Check(False, f"{lag} records to take, none committed for {now['since_commit']:.0f} s")
         return Check(True, f"lag {lag}")
@@ -170,6 +172,9 @@ def probes(app: Any, metrics: Metrics) -> Probes:
         now = stats(app)
         if now["failure"] is not None:
             return Check(False, now["failure"])
+        stopped = _stopped(app)
+        if stopped:
+            return Check(False, "; ".join(stopped))
         return Check(now["recovered"], f"{len(now['partitions'])} partitions, recovered: {now['recovered']}")
 
     return Probes(live, ready, metrics.registry)
@@ -182,12 +187,29 @@ def export(metrics: Metrics, app: Any, tables: Mapping[str, Any]) -> None:
     metrics.gauge("assigned_partitions", "Partitions this worker reads.", lambda: len(stats(app)["partitions"]))
     metrics.gauge("commit_age_seconds", "Time since a commit last succeeded.", lambda: stats(app)["since_commit"])
     metrics.gauge("start_time_seconds", "When this process started.", lambda: started)
-    for name, table in tables.items():
-        metrics.gauge(f"table_{name}_entries", f"Entries of the table {name} in this process.", table.entries)
-        metrics.gauge(f"table_{name}_bytes", f"Memory of the table {name} in this process.", table.memory)
+    metrics.gauge("stopped_partitions", "Partitions that wait to be looked at.", lambda: len(_stopped(app)))
+    _export_tables(metrics, tables)
     metrics.counter("offset_gaps", "Offsets that were missing where none should be.", lambda: stats(app)["gaps"])
 
 
-def _lag(app: Any) -> int:
-    partitions = stats(app)["partitions"].values()
+def _export_tables(metrics: Metrics, tables: Mapping[str, Any]) -> None:
+    for name, table in tables.items():
+        at = f"table_{name}_"
+        metrics.gauge(at + "entries", f"Entries of the table {name} in this process.", table.entries)
+        metrics.gauge(at + "bytes", f"Memory of the table {name} in this process.", table.memory)
+        metrics.counter(at + "rows_read", f"Rows of the table {name} read.", partial(getattr, table, "rows_read"))
+        metrics.counter(at + "bad_rows", f"Corrupt rows of the table {name}.", partial(getattr, table, "bad_rows"))
+    drops = "Times that the oldest entries of a table went early, for want of room."
+    metrics.counter("table_early_drops", drops, lambda: sum(table.early_drops for table in tables.values()))
+
+
+def _lag(app: Any, *, stopped: bool = True) -> int:
+    """Records not committed; without those of stopped partitions if told so."""
+    partitions = [p for p in stats(app)["partitions"].values() if stopped or not p["stopped"]]
     return sum(max(0, p["highwater"] - max(p["committed"], 0)) for p in partitions if p["highwater"] >= 0)
+
+
+def _stopped(app: Any) -> list[str]:
+    """Partitions that a handler will not go on with, and why."""
+    partitions = stats(app)["partitions"].items()
+    return sorted(f"{topic}[{n}] stopped: {p['stopped']}" for (topic, n), p in partitions if p["stopped"])

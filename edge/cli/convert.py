@@ -17,6 +17,13 @@ def seconds(text: str) -> float:
     return milliseconds(text) / 1000
 
 
+def when(text: str) -> int:
+    """A moment, or a time ago such as `15m`, in ms since 1970. Raises BadParameter."""
+    if re.fullmatch(r"[0-9]+(ms|s|m|h|d)", text):
+        return int((datetime.now(UTC).timestamp() - seconds(text)) * 1000)
+    return moment(text)
+
+
 def moment(text: str) -> int:
     """RFC 3339, or a time of today in UTC such as `14:05`, in ms since 1970. Raises BadParameter."""
     try:

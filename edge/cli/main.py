@@ -8,6 +8,7 @@ import click
 
 from edge.cli.check import check
 from edge.cli.common import Group, read_environment
+from edge.cli.dlq import dlq
 from edge.cli.listen import listen
 from edge.cli.pull import pull
 from edge.cli.run import run
@@ -29,5 +30,5 @@ def main(ctx: click.Context) -> None:
     ctx.obj = read_environment(os.environ)
 
 
-for command in (run, edge, check, topics, schema, send, listen, pull, token, trace):
+for command in (run, edge, check, topics, schema, send, listen, pull, token, trace, dlq):
     main.add_command(command)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from streams.failpoints import reach
-from streams.stage import Handler
+from streams.stage import Handler, PartitionStopped
+
+log = logging.getLogger(__name__)
 
 
 def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
     """Have `handler` get the batches of `topic`.
 
     An exception parks the agent and fails the process: Faust would ack the batch, commit, restart the agent and
-    go on with the next batch, whose outputs would overtake those of the failed one.
+    go on with the next batch, whose outputs would overtake those of the failed one. PartitionStopped stops one
+    partition alone.
     """
     transport = app.transport
     turn = transport.output.turn
@@ -27,6 +31,10 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
             if transport.failure is None:
                 try:  # a batch may hold nothing but markers
                     result = await handler(batch) if batch.records else batch.watermark()
+                except PartitionStopped as stopped:
+                    batch.stop(str(stopped))
+                    log.error("%s[%d] stopped before offset %d: %s", *batch.source, batch.records[0].offset, stopped)
+                    continue
                 except Exception as error:
                     transport.fail(error)
             if transport.failure is not None:

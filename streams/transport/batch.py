@@ -25,6 +25,9 @@ class Books(Protocol):
     def finish(self, batch: Batch) -> None:
         """The batch is handled."""
 
+    def stop(self, batch: Batch, reason: str) -> None:
+        """The batch and those behind it are not handled in this process."""
+
 
 class Batch:
     """The records of one partition from one poll, in order of offset; none where the poll gave markers only.
@@ -81,3 +84,7 @@ class Batch:
         else:
             self.mark = Mark(self.end, result, self.clock_after)
         self._books.finish(self)
+
+    def stop(self, reason: str) -> None:
+        """The handler will not go on with this partition. For the agent wrapper alone."""
+        self._books.stop(self, reason)

@@ -206,6 +206,7 @@ class BatchConsumer(driver.Consumer):
         committed = await self._thread.rewind(tps)
         await self._open_outputs({tp.partition for tp in tps})
         self._forget(tps)
+        self.ledger.keep_stopped(tps)
         for tp in tps:
             self.ledger.start(tp, committed.get(tp))
         self.epoch += 1  # again: what was fetched during the seek is from before it

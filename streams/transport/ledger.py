@@ -33,6 +33,7 @@ class Ledger:
         self.committed: dict[Partition, Mark] = {}
         self.position: dict[Partition, int] = {}  # next offset to hand out
         self.gaps = 0  # times that offsets were jumped over
+        self.stopped: dict[Partition, str] = {}  # why, for partitions that a handler will not go on with
         self._working: set[Batch] = set()  # begun, not finished
         self._open = True
         self._clocks: dict[Partition, int] = {}  # log time at `position`
@@ -43,7 +44,7 @@ class Ledger:
 
     def has_room(self, source: Partition) -> bool:
         """Whether another batch of this partition may be handed out."""
-        return len(self._out.get(source, ())) < self.max_batches
+        return source not in self.stopped and len(self._out.get(source, ())) < self.max_batches
 
     def in_flight(self, source: Partition) -> int:
         """Batches of this partition that are handed out and not finished."""
@@ -79,7 +80,7 @@ class Ledger:
 
     def begin(self, batch: Batch) -> bool:
         """Enter a batch as being in work; False for one that will be read again: after a close, from before a seek."""
-        if not self._open or batch not in self._out.get(batch.source, ()):
+        if not self._open or batch.source in self.stopped or batch not in self._out.get(batch.source, ()):
             return False
         self._working.add(batch)
         return True
@@ -106,6 +107,18 @@ class Ledger:
         self.taken[source] = batch.mark.taken
         if batch.mark != self.committed.get(source):
             self._finished[source] = batch.mark
+
+    def stop(self, batch: Batch, reason: str) -> None:
+        """Leave a batch unfinished and its partition unread, for as long as the partition stays with this process."""
+        self._working.discard(batch)
+        if batch in self._out.get(batch.source, ()):
+            self.stopped[batch.source] = reason
+        self._on_finish(False)
+
+    def keep_stopped(self, assigned: Iterable[Partition]) -> None:
+        """A partition that went to another process is not stopped any more when it comes back."""
+        kept = set(assigned)
+        self.stopped = {source: reason for source, reason in self.stopped.items() if source in kept}
 
     def close(self) -> None:
         """No batch begins until `open`; those in work go on."""

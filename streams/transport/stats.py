@@ -16,6 +16,7 @@ class PartitionStats(TypedDict):
     position: int  # next offset to hand out
     highwater: int  # offset after the partition's last record
     in_flight: int  # batches handed out and not finished
+    stopped: str | None  # why a handler will not go on with it
 
 
 class TransportStats(TypedDict):
@@ -57,4 +58,5 @@ def _partition(consumer: Any, source: Partition) -> PartitionStats:
         "position": ledger.position.get(source, -1),
         "highwater": -1 if end is None else end,
         "in_flight": ledger.in_flight(source),
+        "stopped": ledger.stopped.get(source),
     }

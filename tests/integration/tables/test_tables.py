@@ -182,3 +182,42 @@ def test_a_damaged_row_stops_the_worker(router: Router, damage: str) -> None:
     assert f"{router.prefix}{CHANGELOG}[1] at offset" in log
     assert router.count("events") == FEW
     assert id_of(0) in {record.value for record in router.read("ingest")}
+
+
+def test_at_its_bound_the_table_forgets_the_oldest_first(router: Router) -> None:
+    """Memory stays bounded and every event goes on; it is counted and logged; also what recovery reads is bounded."""
+    most = 1_000
+    router.create({})
+    router.send(range(FEW))
+    worker = router.start(most=most, poll=200)
+    counts = router.settled(FEW, worker)
+    assert counts["new"] == FEW
+    assert counts["entries"] <= most * PARTITIONS
+    assert worker.now()["early_drops"] >= FEW / most - PARTITIONS
+    assert f"more than {most} entries, the oldest went early" in worker.log.read_text()
+    last = range(FEW - 40, FEW)
+    router.send(last)
+    counts = router.settled(FEW + len(last), worker)
+    assert (counts["new"] + counts["duplicates"], worker.process.poll()) == (FEW + len(last), None)
+    worker.kill()
+    assert router.start(most=most).recovered()["entries"] <= most * PARTITIONS
+
+
+def test_at_its_bound_the_table_can_stop_the_partition(router: Router) -> None:
+    """Where repeats would be worse than waiting: no entry is forgotten, and with a higher bound all goes on."""
+    router.create({})
+    router.send(range(FEW))
+    most = FEW // PARTITIONS // 2
+    worker = router.start(most=most, then="stop", poll=200)
+    until(lambda: len(worker.now().get("stopped", [])) == PARTITIONS, "all partitions are stopped", 60)
+    report = worker.now()
+    assert 0 < report["new"] < FEW
+    assert report["early_drops"] == 0
+    assert set(report["stopped"]) == {reason for reason in report["stopped"] if f"at most {most} may be held" in reason}
+    assert worker.stop() == 0
+    again = router.start(most=FEW, then="stop")
+    assert again.recovered()["entries"] >= report["new"]
+    assert router.settled(FEW - report["new"], again)["new"] == FEW - report["new"]
+    router.send(range(FEW))
+    assert router.settled(2 * FEW - report["new"], again)["duplicates"] == FEW
+    assert router.count("events") == FEW

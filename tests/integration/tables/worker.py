@@ -8,12 +8,12 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from streams.stage import Batch
-from streams.tables import SeenEntry, make_table
+from streams.tables import Full, SeenEntry, make_table
 from streams.transport import add_agent, attach, make_app, run, stats
 
 REPORT_EVERY = 0.1  # seconds
@@ -30,6 +30,8 @@ class Options(msgspec.Struct, kw_only=True):
     window_ms: int = 600_000
     session_timeout: float = 6.0
     poll: int = 2000
+    most: int = 0  # entries of a partition, 0 is without a bound
+    then: Literal["forget", "stop"] = "forget"
 
 
 def build(options: Options, counts: Counter[str]) -> tuple[Any, Any]:
@@ -46,7 +48,14 @@ def build(options: Options, counts: Counter[str]) -> tuple[Any, Any]:
     )
     output = attach(app, producer_config={}).output
     source = options.prefix + "ingest"
-    table: Any = make_table("seen", app, partitions=options.partitions, window_ms=options.window_ms, sources=[source])
+    table: Any = make_table(
+        "seen",
+        app,
+        partitions=options.partitions,
+        window_ms=options.window_ms,
+        sources=[source],
+        full=Full(options.most, options.then) if options.most else None,
+    )
 
     async def handle(batch: Batch) -> int:
         entries = [SeenEntry((r.value or b"")[:12], r.offset, 0, r.timestamp) for r in batch.records]
@@ -75,6 +84,8 @@ def report(app: Any, table: Any, counts: Counter[str], path: str) -> None:
                 "rows_read": table.rows_read,
                 "bad_rows": table.bad_rows,
                 "bytes": table.memory(),
+                "early_drops": table.early_drops,
+                "stopped": [p["stopped"] for p in now["partitions"].values() if p["stopped"]],
                 **{name: counts[name] for name in ("new", "replays", "duplicates")},
             }
             file.write(json.dumps(line) + "\n")

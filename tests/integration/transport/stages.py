@@ -11,6 +11,8 @@ from typing import Any
 import faust
 
 from streams.fresh import Replays
+from streams.logtime import Progress
+from streams.stage import PartitionStopped
 from streams.transport import Batch, Handler, Output
 
 SEQ = struct.Struct(">q")  # first field of every value behind `ingest`: the event's offset there
@@ -96,5 +98,16 @@ def forward(
             taken = seq
         counts[name] += len(batch.records)
         return taken
+
+    return handle
+
+
+def stopping(handler: Handler, partition: int) -> Handler:
+    """The handler, but it will not go on with one partition after its first 500 records."""
+
+    async def handle(batch: Any) -> int | Progress:
+        if batch.partition == partition and batch.end > 500:
+            raise PartitionStopped("told to stop")
+        return await handler(batch)
 
     return handle

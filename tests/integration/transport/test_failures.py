@@ -87,3 +87,36 @@ def test_a_deleted_output_topic_stops_the_worker(pipeline: Pipeline) -> None:
     after = {source: mark for source, mark in pipeline.committed("lane").items() if "events.a" in source[0]}
     assert after == before
     assert router.stop() == 0
+
+
+def test_a_stopped_partition_stands_alone_through_rebalances(pipeline: Pipeline) -> None:
+    """Members come and go without waiting for it, the others are worked off; a repaired worker goes on from there."""
+    pipeline.create()
+    pipeline.fill(8000, duplicates=0.0)
+    router = pipeline.start("router")
+    until(lambda: pipeline.lag("router") == 0, "the router is done")
+    ends = pipeline.ends("events.a")
+    at = f"{pipeline.prefix}events.a"
+    waiting = ends[1] - 500
+
+    def lag() -> dict[int, int]:
+        marks = pipeline.committed("lane")
+        return {
+            number: end - marks[at, number].offset if (at, number) in marks else end for number, end in ends.items()
+        }
+
+    def only_one_stands() -> bool:
+        return all(left >= waiting if number == 1 else left == 0 for number, left in lag().items())
+
+    lane = pipeline.start("lane", stop_partition=1, poll=100)
+    until(lambda: lane.assigned() and only_one_stands(), "the other partitions are done", 60)
+    until(lambda: lane.last()["partitions"][f"{at}:1"]["stopped"] == "told to stop", "it says why")
+    other = pipeline.start("lane", stop_partition=1, poll=100)
+    until(lambda: other.assigned() and lane.assigned() == other.assigned(), "each has half of the partitions", 60)
+    assert other.stop() == 0
+    until(lambda: lane.assigned() == 2 * PARTITIONS, "one has all of them", 60)
+    assert only_one_stands()
+    assert lane.alive()
+    assert lane.stop() == 0
+    assert router.stop() == 0
+    _settle(pipeline)

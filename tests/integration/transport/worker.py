@@ -14,7 +14,7 @@ import msgspec
 
 from streams.fresh import Replays
 from streams.transport import Chain, add_agent, attach, make_app, run, stats
-from tests.integration.transport.stages import Seen, forward, route
+from tests.integration.transport.stages import Seen, forward, route, stopping
 
 REPORT_EVERY = 0.1  # seconds
 #: What each kind of worker reads from another stage, and writes for one.
@@ -39,6 +39,7 @@ class Options(msgspec.Struct, kw_only=True):
     notify_pause: float = 0.0
     store_pause: float = 0.0
     fail_at: int = -1
+    stop_partition: int = -1  # that `notify` does not go on with
     copies: int = 100_000
     producer: dict[str, int | str] = {}
 
@@ -66,6 +67,7 @@ def build(options: Options, counts: Counter[str]) -> Any:
         notify = forward(
             "notify", output, at + "notifications.a", counts, options.notify_pause, options.fail_at, replays[0]
         )
+        notify = stopping(notify, options.stop_partition)
         add_agent(app, "notify", at + "events.a", notify)
         store = forward("store", output, at + "push.a", counts, options.store_pause, -1, replays[1])
         add_agent(app, "store", at + "notifications.a", store)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 import msgspec
 import pytest
 
 from agents.route import stage as route_stage
-from streams.deadletters import read_dead_letter
+from streams.deadletters import read_dead_letter, replay
 from streams.envelope import Envelope, decode_envelope, notification_id, origin_of
 from streams.murmur2 import partition_for
 from streams.seen import SeenEntry, SeenState, SeenVerdict
+from streams.settings import Limits, Settings
+from streams.stage import Handler, PartitionStopped
+from streams.state import Row
 from streams.topology import UseCaseSpec
 from tests.unit.fakes import NOW, TOPIC_ID, FakeBatch, FakeOutput, FakeRecord, at, make_stage, shipped_topology
 
@@ -26,10 +30,13 @@ class Table:
 
     def __init__(self) -> None:
         self.state = SeenState(PARTITION, 600_000)
+        self.rows: list[Row] = []
 
     async def judge(self, partition: int, entries: Sequence[SeenEntry]) -> list[SeenVerdict]:
         """A verdict for each entry."""
-        return self.state.judge(entries)[0]
+        verdicts, rows = self.state.judge(entries)
+        self.rows += rows
+        return verdicts
 
 
 def event(**changes: Any) -> bytes:
@@ -131,7 +138,12 @@ async def test_the_same_id_with_another_payload_is_a_conflict_and_kept_as_a_dead
     """It is not silently dropped."""
     output = await route(record(0, event(id="e")), record(1, event(id="e", data={"x": 2})))
     assert [o.kind for o in output.outcomes()] == ["conflict"]
-    assert read_dead_letter(output.to("dead-letters")[0].headers or []).reason == "conflict"
+    origin = read_dead_letter(output.to("dead-letters")[0].headers or [])
+    mine, its = crc32(b'{"x": 2}'), crc32(b'{"x": 1}')
+    assert origin.reason == "conflict"
+    assert origin.detail == (
+        f"same id as {PARTITION}:0, another payload: digest {mine:08x}, that of the first {its:08x}"
+    )
 
 
 async def test_a_replay_is_forwarded_again() -> None:
@@ -186,3 +198,99 @@ async def test_a_lane_change_looks_at_the_record_alone() -> None:
     await handle(FakeBatch("ingest", [record(n, timestamp=time) for n, time in enumerate(times)], PARTITION))
     assert [(e.seq, e.lane) for e in envelopes(output, "high")] == [(at(0), 1), (at(1), 1), (at(3), 1)]
     assert [(e.seq, e.lane) for e in envelopes(output, "low")] == [(at(2), 3)]
+
+
+async def limited(output: FakeOutput, table: Table, **limits: Any) -> Handler:
+    """The handler under limits of dead letters."""
+    settings = Settings(limits=Limits(**limits))
+    return await route_stage(make_stage("route", output, table=table, settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"dead_letter_consecutive": 2}, "3 dead letters in a row, limit 2"),
+        ({"dead_letter_ratio": 0.25, "dead_letter_window": 8}, "3 of 8 records are dead letters, limit 25%"),
+    ],
+)
+async def test_a_flood_of_dead_letters_stops_the_partition_before_any_output(limits: dict[str, Any], said: str) -> None:
+    """The reason has the limit and the last of them; other partitions go on, and the good batch that comes next too."""
+    output = FakeOutput()
+    handle = await limited(output, Table(), **limits)
+    await handle(FakeBatch("ingest", [record(n) for n in range(5)], PARTITION))
+    output.sent.clear()
+    flood = FakeBatch("ingest", [record(n, b"no event") for n in range(5, 8)], PARTITION)
+    for _ in range(2):
+        with pytest.raises(PartitionStopped) as stopped:
+            await handle(flood)
+        assert str(stopped.value).startswith(f"{said}; offset 7: undecodable: ")
+        assert output.sent == []
+    await handle(FakeBatch("ingest", [record(5, b"no event")], (PARTITION + 1) % 8))
+    assert len(output.to("dead-letters")) == 1
+    await handle(FakeBatch("ingest", [record(n) for n in range(5, 8)], PARTITION))
+    assert [e.seq for e in envelopes(output, "high")] == [at(5), at(6), at(7)]
+
+
+async def test_conflicts_count_and_what_was_seen_with_them_is_forwarded_after_the_restart() -> None:
+    """The dedup knows the records of a batch that was stopped by their own offsets: replays, not duplicates."""
+    output, table = FakeOutput(), Table()
+    batch = [
+        record(0, event(id="a")),
+        *(record(n, event(id="a", data=n)) for n in range(1, 4)),
+        record(4, event(id="b")),
+    ]
+    handle = await limited(output, table, dead_letter_consecutive=2)
+    with pytest.raises(PartitionStopped, match="offset 3: conflict: same id"):
+        await handle(FakeBatch("ingest", batch, PARTITION))
+    assert output.sent == []
+    again = await limited(output, table, dead_letter_consecutive=3)
+    await again(FakeBatch("ingest", batch, PARTITION))
+    assert [e.seq for e in envelopes(output, "high")] == [at(0), at(4)]
+
+
+def replayed(offset: int, value: bytes, headers: list[tuple[str, bytes]]) -> FakeRecord:
+    """A dead letter, put into `ingest` again at an offset."""
+    return record(offset, value, headers=replay(read_dead_letter(headers), headers))
+
+
+async def test_a_replayed_dead_letter_takes_effect_once() -> None:
+    """However often it is replayed, and a copy of its producer is a duplicate."""
+    table, bad = Table(), event(id="e", devicetypes="tv,toaster")
+    (letter,) = (await route(record(0, bad), table=table)).to("dead-letters")
+    good = event(id="e")
+    output = await route(*(replayed(n, good, letter.headers or []) for n in (5, 6)), record(7, good), table=table)
+    assert [e.seq for e in envelopes(output, "high")] == [at(5)]
+    assert [(o.kind, o.detail) for o in output.outcomes()] == [("duplicate", f"of {PARTITION}:5")] * 2
+
+
+async def test_a_replay_is_not_the_duplicate_of_its_own_first_record() -> None:
+    """Which the dedup knows where a dead letter arose behind it; another payload is a conflict all the same."""
+    table, good = Table(), event(id="e")
+    await route(record(0, good), table=table)
+    first = [("lockstep-first", b"%d:0" % PARTITION)]
+    output = await route(
+        record(4, event(id="e", data=4), headers=HEADERS + first),
+        record(5, good, headers=HEADERS + first),
+        record(6, good, headers=HEADERS + first),
+        record(7, good, headers=[*HEADERS, ("lockstep-first", b"%d:0" % (PARTITION + 1))]),
+        table=table,
+    )
+    assert [e.seq for e in envelopes(output, "high")] == [at(5)]
+    assert [(o.kind, o.seq) for o in output.outcomes()] == [
+        ("conflict", at(4)), ("duplicate", at(6)), ("duplicate", at(7)),
+    ]  # fmt: skip
+
+
+async def test_a_replay_is_known_after_recovery() -> None:
+    """From the rows alone: itself as a replay, the next one as its duplicate."""
+    table, good = Table(), event(id="e")
+    await route(record(0, good), table=table)
+    first = [*HEADERS, ("lockstep-first", b"%d:0" % PARTITION)]
+    await route(record(5, good, headers=first), table=table)
+    recovered = Table()
+    for key, value in table.rows:
+        recovered.state.read(key, value)
+    recovered.state.settle()
+    output = await route(record(5, good, headers=first), record(6, good, headers=first), table=recovered)
+    assert [e.seq for e in envelopes(output, "high")] == [at(5)]
+    assert [(o.kind, o.seq, o.detail) for o in output.outcomes()] == [("duplicate", at(6), f"of {PARTITION}:5")]

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -88,6 +88,11 @@ def test_settings_and_meanings_must_agree(group: type[msgspec.Struct]) -> None:
     """Neither may be without the other."""
     with pytest.raises(Undescribed, match=group.__name__):
         settings_page(of(group))
+
+
+def test_a_choice_is_told_by_its_values() -> None:
+    """As they are written."""
+    assert type_name(Literal["forget", "stop"]) == "`forget` or `stop`"
 
 
 def test_a_type_without_words_is_refused() -> None:

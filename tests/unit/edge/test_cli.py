@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from edge.auth import Verifier
 from edge.cli import main
 from edge.cli.common import Group
-from edge.cli.convert import moment, seconds
+from edge.cli.convert import moment, seconds, when
 from edge.cli.device import State
 from streams.settings import SettingsError, Tokens
 
@@ -213,4 +213,6 @@ def test_durations_and_times() -> None:
     assert moment("2027-01-15T08:00:00Z") == 1_800_000_000_000
     assert moment("2027-01-15T09:00:00+01:00") == 1_800_000_000_000
     assert moment("2027-01-15T08:00:00") == 1_800_000_000_000
+    assert when("2027-01-15T08:00:00Z") == 1_800_000_000_000
+    assert 0 <= time.time() * 1000 - 900_000 - when("15m") < 60_000
     assert moment("08:00") % 86_400_000 == 8 * 3_600_000

@@ -12,7 +12,7 @@ import pytest
 from edge.trace import GRACE_MS, Letters, Passage, Reports, Subject, Trace, assemble, carries, subject
 from edge.tracing_text import as_object, lines
 from streams.check import load
-from streams.deadletters import Origin, dead_letter
+from streams.deadletters import Action, Done, Identity, Origin, dead_letter, done
 from streams.envelope import (
     TICK,
     VERSION,
@@ -243,6 +243,23 @@ def test_dead_letter_of_this_record_only() -> None:
     assert not letters.take(Raw(9, NOW, None, None))
     assert [(step.where, step.detail) for step in letters.steps] == [("dead-letters 3:1", "oversized")]
     assert letters.copies == 1
+
+
+def test_what_was_done_to_a_dead_letter_is_a_step() -> None:
+    """Where it lies now; what was done to others is passed over."""
+    letters = Letters(ABOUT, "ingest")
+    raw = event()
+    headers = dead_letter(Origin("ingest", 3, raw.offset, "oversized", "17000 bytes"), raw.headers)
+    letters.take(Raw(0, NOW + 2, raw.key, raw.value, headers))
+    steps: list[tuple[int, Action, str]] = [
+        (raw.offset, "replayed", "3:90"), (8, "discarded", ""), (raw.offset, "discarded", ""),
+    ]  # fmt: skip
+    for letter, action, placed in steps:
+        assert not letters.take(Raw(1, NOW + 9, raw.key, None, done(Done(Identity(b"", 3, letter), action, placed))))
+    assert [(step.stage, step.what, step.where, step.ms) for step in letters.steps[1:]] == [
+        ("dlq", "replayed", "ingest 3:90", 9), ("dlq", "discarded", "", 9),
+    ]  # fmt: skip
+    assert letters.copies == 0
 
 
 def test_id_is_found_in_events_and_in_what_is_none() -> None:

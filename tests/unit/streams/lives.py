@@ -18,11 +18,16 @@ WINDOW = 12
 
 
 class LogRecord(NamedTuple):
-    """A record of the source: which event id or line it belongs to, its broker time, and its version."""
+    """A record of the source: which event id or line it belongs to, its broker time, and its version.
+
+    `first`: it is a dead letter that came again, and lay there first. `gated`: it became one without being judged.
+    """
 
     name: int
     time: int
     version: int
+    first: int = -1
+    gated: bool = False
 
 
 class Life:
@@ -47,11 +52,12 @@ class Life:
             return
         if run.eager:
             self.state.release(self.position - 1)
-        entries = [run.entry(offset, record.time + self.skew) for offset, record in self._records(end)]
+        judged = [(offset, record) for offset, record in self._records(end) if not record.gated]
+        entries = [run.entry(offset, record.time + self.skew) for offset, record in judged]
         verdicts, rows = self.state.judge(entries)
         passed = self.state.passed(verdicts)
-        self.forwards += [self.position + i for i in passed]
-        run.refused += [(self.position + i, v) for i, v in enumerate(verdicts) if i not in passed]
+        self.forwards += [judged[i][0] for i in passed]
+        run.refused += [(judged[i][0], v) for i, v in enumerate(verdicts) if i not in passed]
         self.rows += [(run.rename(row.key), row.value) for row in rows]
         self.rows += [(run.rename(key), None) for key in self.state.dead_rows(2)]
         self.position = end
@@ -91,14 +97,18 @@ class Run:
         first_only: bool = False,
         skewed: bool = False,
         eager: bool = False,
+        letters: bool = False,
     ) -> None:
-        """`first_only`, `skewed` and `eager` are mistakes: row keys without the last offset, entries that age by the
+        """With `letters` one record becomes a dead letter and comes again, several times.
+
+        `first_only`, `skewed` and `eager` are mistakes: row keys without the last offset, entries that age by the
         worker's clock, and rows that go before the commit has passed them."""
         self.random = random.Random(seed)
         self.make = make
         self.first_only, self.skewed, self.eager = first_only, skewed, eager
         self.log: list[LogRecord] = []
         self._make_log()
+        self.dead = self._make_letter() if letters else -1
         self._entry = entry
         self.changelog: dict[bytes, bytes | None] = {}
         self.downstream: list[int] = []
@@ -111,6 +121,17 @@ class Run:
         for _ in range(count := self.random.randint(6, 40)):
             time += self.random.choice((0, 0, 1, 1, 3))
             self.log.append(LogRecord(self.random.randrange(max(3, count // 2)), time, self.random.randint(0, 9)))
+
+    def _make_letter(self) -> int:
+        """The offset of a record that becomes a dead letter: before the state is asked, or behind it."""
+        draw, log = self.random, self.log
+        dead = draw.randrange(len(log))
+        log[dead] = log[dead]._replace(gated=draw.random() < 0.5)
+        for _ in range(draw.randint(1, 3)):
+            log.append(LogRecord(log[dead].name, log[-1].time + draw.randint(0, 2), log[dead].version, dead))
+            if draw.random() < 0.5:
+                log.append(LogRecord(draw.choice(log).name, log[-1].time + draw.randint(0, 2), 0))
+        return dead
 
     def entry(self, offset: int, now: int) -> Any:
         """The entry of a record."""

@@ -14,7 +14,7 @@ from tests.unit.streams.lives import WINDOW, LogRecord, Run
 
 def entry(offset: int, record: LogRecord, now: int) -> SeenEntry:
     """A record as the router sees it."""
-    return SeenEntry((record.name + 1).to_bytes(12, "little"), offset, 0, now)
+    return SeenEntry((record.name + 1).to_bytes(12, "little"), offset, 0, now, record.first)
 
 
 class Flag(SeenState):
@@ -34,6 +34,22 @@ class Forgetful(SeenState):
         return super().judge_one(entry, bucket, [self.index(bucket)])
 
 
+class Nameless(SeenState):
+    """A mistake: a dead letter that comes again does not say where it lay first."""
+
+    def judge_one(self, entry: SeenEntry, bucket: int, near: list[Index]) -> SeenVerdict:
+        """It passes for a duplicate of itself."""
+        return super().judge_one(entry._replace(first=-1), bucket, near)
+
+
+class Forgiving(SeenState):
+    """A mistake: a dead letter that comes again passes however often it comes."""
+
+    def judge_one(self, entry: SeenEntry, bucket: int, near: list[Index]) -> SeenVerdict:
+        """Whatever names a first record goes on."""
+        return NEW if entry.first >= 0 else super().judge_one(entry, bucket, near)
+
+
 class Wrong(Exception):
     """What a run did that it must not do."""
 
@@ -43,6 +59,8 @@ def check(run: Run, tolerance: int = 0) -> None:
     taken = run.taken()
     times = defaultdict(list)
     for offset in taken:
+        if offset == run.dead:
+            continue
         times[run.log[offset].name].append(run.log[offset].time)
     for seen in times.values():
         if any(later - earlier < WINDOW - tolerance for earlier, later in pairwise(seen)):
@@ -94,3 +112,26 @@ def test_a_wrong_use_of_the_state_is_found(mistake: str, seeds: range, found: se
     """Row keys by first offset alone, entries that age by a worker's clock, and rows dropped before the commit fail."""
     mistakes = {name: name == mistake for name in ("first_only", "skewed", "eager")}
     assert faults(seeds, SeenState, 0, **mistakes) == found
+
+
+@pytest.mark.parametrize("few", [0, 24])
+def test_a_dead_letter_that_comes_again_takes_effect_once(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through crashes and zombies, whether or not the state knew its first record, however often it comes."""
+    monkeypatch.setattr(state, "_FEW", few)
+    assert faults(range(400), letters=True) == set()
+
+
+@pytest.mark.parametrize(("make", "found"), [(Nameless, {"lost"}), (Forgiving, {"twice"})])
+def test_a_wrong_replay_is_found(make: type[SeenState], found: set[str]) -> None:
+    """Without its reference it takes no effect; if it always passes, it takes effect again."""
+    assert faults(range(60), make, letters=True) == found
+
+
+def test_at_the_bound_ids_are_forgotten_and_none_is_lost() -> None:
+    """Repeats may take effect again, or name another repeat; but no id fails to take effect."""
+
+    class Small(SeenState):
+        def __init__(self, partition: int, window_ms: int) -> None:
+            super().__init__(partition, window_ms, 3)
+
+    assert faults(range(150), Small) == {"twice", "void"}

@@ -69,7 +69,8 @@ def plainly(entries: list[SeenEntry]) -> list[SeenVerdict]:
             if e.fingerprint == entry.fingerprint and entry.now // BUCKET - e.now // BUCKET <= BUCKETS
         ]  # fmt: skip
         if known:
-            verdicts.append(SeenVerdict(known[0].offset, known[0].digest != entry.digest))
+            digest = known[0].digest
+            verdicts.append(SeenVerdict(known[0].offset, digest != entry.digest, digest=digest))
         else:
             taken.append(entry)
             verdicts.append(NEW)

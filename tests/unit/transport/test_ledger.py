@@ -263,3 +263,42 @@ def test_a_marker_behind_the_last_record_is_passed_with_it(held_from: int, offse
     batch.done(Progress(held_from, 7, 50))
     assert ledger.committable() == {SOURCE: Mark(offset, 7, 50)}
     assert ledger.position[SOURCE] == 5
+
+
+def test_a_stopped_partition_is_left_unfinished_and_unread() -> None:
+    """What was finished before is committed; what waits is not begun; nobody waits for it; neighbours go on."""
+    told: list[bool] = []
+    ledger = Ledger(told.append)
+    first, second = _hand_out(ledger, 0, 3), _hand_out(ledger, 3, 6)
+    assert first.begin()
+    first.done(2)
+    third = _hand_out(ledger, 6, 9)
+    assert second.begin()
+    second.stop("too bad")
+    assert ledger.idle()
+    assert told == [True, False]
+    assert not third.begin()
+    assert not ledger.has_room(SOURCE)
+    assert ledger.has_room(("t", 1))
+    assert ledger.committable() == {SOURCE: Mark(3, 2)}
+    assert ledger.stopped == {SOURCE: "too bad"}
+
+
+def test_a_stop_outlives_a_seek_and_ends_when_the_partition_goes() -> None:
+    """Else each rebalance would let some more of a bad deploy through."""
+    ledger = Ledger()
+    _hand_out(ledger, 0, 3).stop("too bad")
+    ledger.keep_stopped([SOURCE])
+    ledger.start(SOURCE, Mark(0, -1))
+    assert not ledger.has_room(SOURCE)
+    ledger.keep_stopped([("t", 1)])
+    assert ledger.has_room(SOURCE)
+
+
+def test_a_batch_from_before_a_seek_stops_nothing() -> None:
+    """It will be read again, and judged again."""
+    ledger = Ledger()
+    old = _hand_out(ledger, 0, 3)
+    ledger.start(SOURCE, Mark(0, -1))
+    old.stop("too bad")
+    assert ledger.has_room(SOURCE)
