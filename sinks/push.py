@@ -57,7 +57,7 @@ class Pusher:
 
     async def handle(self, batch: Batch) -> int:
         """Deliver and report the pushes above the watermark. A push that fails is over: the inbox has it."""
-        fresh, copies = self._fresh.take(batch)
+        fresh, copies = self._fresh.take(batch.partition, batch.watermark(), (record.value for record in batch.records))
         self._stage.metrics.copies += copies
         now = self._stage.now()
         pushes: list[Push] = []

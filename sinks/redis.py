@@ -241,6 +241,8 @@ class Redis:
 
     def _greeting(self) -> list[bytes]:
         commands = [command(b"INFO", b"server")]
+        if self._config.database:
+            commands.insert(0, command(b"SELECT", b"%d" % self._config.database))
         if self._config.password:
             user = [self._config.username.encode()] if self._config.username else []
             commands.insert(0, command(b"AUTH", *user, self._config.password.encode()))

@@ -67,7 +67,9 @@ class Store:
 
         Raises CassandraUnavailable or RedisUnavailable when a store stays away longer than its timeout.
         """
-        envelopes, copies = self._fresh.take(batch)
+        envelopes, copies = self._fresh.take(
+            batch.partition, batch.watermark(), (record.value for record in batch.records)
+        )
         self._stage.metrics.copies += copies
         if not envelopes:
             return batch.watermark()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
@@ -17,25 +17,7 @@ class Placed(Protocol):
     def seq(self) -> int: ...
 
 
-class Source(Protocol):
-    """What is looked at of a record."""
-
-    @property
-    def value(self) -> bytes | None: ...
-
-
 M = TypeVar("M", bound=Placed)
-
-
-class Batch(Protocol):
-    """What is looked at of a batch."""
-
-    @property
-    def partition(self) -> int: ...
-    @property
-    def records(self) -> Sequence[Source]: ...
-
-    def watermark(self) -> int: ...
 
 
 class LongReplay(Exception):
@@ -87,19 +69,20 @@ class Fresh(Generic[M]):
         self._verify = verify
         self._replays = replays
 
-    def take(self, batch: Batch) -> tuple[list[M], int]:
-        """What lies above the watermark, decoded, at rising positions; and how many copies were dropped.
+    def take(self, partition: int, taken: int, values: Iterable[bytes | None]) -> tuple[list[M], int]:
+        """What lies above the watermark `taken`, decoded, at rising positions; and how many copies were dropped.
 
         Raises LongReplay, what `verify` raises, and the decoder's error for what no stage has written.
         """
-        taken = batch.watermark()
         fresh = []
-        for record in batch.records:
-            made = self._decode(record.value or b"")
+        copies = 0
+        for value in values:
+            made = self._decode(value or b"")
             self._verify(made.version, made.topic_id)
             if made.seq > taken:
                 taken = made.seq
                 fresh.append(made)
             else:
-                self._replays.copy(batch.partition, made.seq, taken)
-        return fresh, len(batch.records) - len(fresh)
+                copies += 1
+                self._replays.copy(partition, made.seq, taken)
+        return fresh, copies

@@ -73,6 +73,7 @@ class Redis(_Frozen, frozen=True):
 
     host: Where Redis is.
     port: Its port.
+    database: Number of the database; two installations never share one, their keys are the same.
     username: Empty: the default user.
     password: Empty: no authentication.
     timeout: Longest wait for an answer, s; `store` tries this long before the worker ends.
@@ -80,6 +81,7 @@ class Redis(_Frozen, frozen=True):
 
     host: str = "127.0.0.1"
     port: Port = 16379
+    database: Annotated[int, msgspec.Meta(ge=0)] = 0
     username: str = ""
     password: str = ""
     timeout: Seconds = 5.0

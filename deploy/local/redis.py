@@ -9,7 +9,7 @@ def server(directory: Path, port: int) -> Server:
     """A Redis that keeps its working directory in `directory`."""
     data = directory / "data"
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", str(data), "--save", ""]
-    command += ["--appendonly", "no", "--maxmemory-policy", "noeviction", "--daemonize", "no"]
+    command += ["--appendonly", "no", "--maxmemory-policy", "noeviction", "--daemonize", "no", "--databases", "256"]
     return Server("redis", port, command, answers, files={data / ".keep": ""})
 
 

@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,15 @@ Prepare = Callable[[str, Path], AbstractContextManager[System]]
 def prepare(kafka: str, cassandra_address: tuple[str, int], redis_address: tuple[str, int]) -> Prepare:
     """What makes systems on the servers of the run: topics, schema and keys are there, nothing runs yet."""
 
+    databases = count(1)  # keys have no prefix: heads of another system would stand above every position of this one
+
     @contextmanager
     def prepared(prefix: str, directory: Path) -> Iterator[System]:
         edge_port, push_port, *health = free_ports(2 + MEMBERS)
         settings = {
             **environment(kafka, cassandra_address, redis_address, directory, edge_port, push_port),
             "LOCKSTEP_TOPIC_PREFIX": prefix,
+            "LOCKSTEP_REDIS__DATABASE": str(next(databases)),
             "LOCKSTEP_CASSANDRA__KEYSPACE": "k" + prefix.rstrip(".")[-8:],
             "LOCKSTEP_KAFKA__SESSION_TIMEOUT": "6",
             "LOCKSTEP_TOPOLOGY": str(Path(__file__).parents[2] / "topics.yaml"),

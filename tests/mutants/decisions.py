@@ -84,8 +84,8 @@ def seen_ages_by_wall_clock() -> None:
 
     original = Router._entry
 
-    def entry(self: Router, candidate: Any) -> Any:
-        return original(self, candidate)._replace(now=self._stage.now())
+    def entry(self: Router, candidate: Any, partition: int) -> Any:
+        return original(self, candidate, partition)._replace(now=self._stage.now())
 
     replace(Router, "_entry", entry)
 

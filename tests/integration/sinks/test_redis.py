@@ -180,6 +180,13 @@ async def test_a_password_is_sent(own: Running) -> None:
             await redis.call(command(b"CONFIG", b"SET", b"requirepass", b""))
 
 
+async def test_databases_are_apart(own: Running) -> None:
+    """What one installation writes another one on the same server does not see."""
+    async with connect(_settings(own, database=3)) as third, connect(_settings(own)) as default:
+        assert await third.call(command(b"SET", b"apart", b"1")) == [b"OK"]
+        assert await default.call(command(b"GET", b"apart")) == [None]
+
+
 async def test_a_full_server_is_no_odd_account(own: Running) -> None:
     """An error that is not of one key stops the call: nothing would be raised."""
     async with connect(_settings(own)) as redis:
