@@ -26,7 +26,7 @@ def own() -> Iterator[Running]:
         yield running
 
 
-def _settings(running: Running, **changes: str) -> Settings:
+def _settings(running: Running, **changes: Any) -> Settings:
     host, port = running.endpoints.redis
     return Settings(redis=settings.Redis(host=host, port=port, timeout=1.0, **changes))
 
