@@ -285,10 +285,27 @@ def _loads() -> list[bytes]:
 @asynccontextmanager
 async def connect(settings: Settings) -> AsyncIterator[Redis]:
     """A connection that is up. Raises RedisUnavailable if there is none within the timeout."""
+    async with _maintained(settings) as redis:
+        await redis.connected(settings.redis.timeout)
+        yield redis
+
+
+@asynccontextmanager
+async def reconnecting(settings: Settings) -> AsyncIterator[Redis]:
+    """A connection that may not be up yet: calls fail until it is."""
+    async with _maintained(settings) as redis:
+        try:
+            await redis.connected(settings.redis.timeout)
+        except RedisUnavailable as error:
+            log.error("starting without Redis: %s", error)
+        yield redis
+
+
+@asynccontextmanager
+async def _maintained(settings: Settings) -> AsyncIterator[Redis]:
     redis = Redis(settings.redis)
     task = asyncio.create_task(redis.maintain(), name="redis")
     try:
-        await redis.connected(settings.redis.timeout)
         yield redis
     finally:
         task.cancel()
