@@ -15,6 +15,8 @@ from deploy.local.ports import free_ports
 from streams.transport.client import Publisher
 from tests.e2e.system import System
 
+#: Processes that one system may start, one after the other or at once: each has a port for its health.
+MEMBERS = 120
 #: Makes a system with a prefix of its own; its logs and keys lie in the directory.
 Prepare = Callable[[str, Path], AbstractContextManager[System]]
 
@@ -25,7 +27,7 @@ def prepare(kafka: str, cassandra_address: tuple[str, int], redis_address: tuple
 
     @contextmanager
     def prepared(prefix: str, directory: Path) -> Iterator[System]:
-        edge_port, push_port, *health = free_ports(40)
+        edge_port, push_port, *health = free_ports(2 + MEMBERS)
         settings = {
             **environment(kafka, cassandra_address, redis_address, directory, edge_port, push_port),
             "LOCKSTEP_TOPIC_PREFIX": prefix,

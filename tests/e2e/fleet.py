@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import aiohttp
 from edge.auth import issue
 from edge.client import Closed, DeviceClient, Refused
 from streams.settings import Tokens
+from tests.e2e.oracle import Shown
 
-HOUR = 3600.0
+#: Seconds that tokens live: longer than the longest run.
+LIFE = 86_400.0
 #: A television acks when so many frames came since its last ack, and at least once in so many seconds.
 ACK_EVERY = 32
 ACK_SECONDS = 0.2
@@ -23,17 +25,18 @@ ACK_SECONDS = 0.2
 
 @dataclass
 class Device:
-    """One device and the ids of the events it showed, in order."""
+    """One device and what it showed."""
 
     account: str
     client: DeviceClient
-    shown: list[str] = field(default_factory=list)
+    shown: Shown
     sockets: int = 0
 
     def show(self, items: Sequence[dict[str, Any]]) -> None:
         """Note what a person would see."""
         for item in items:
-            self.shown.extend(item["events"])
+            for id_ in item["events"]:
+                self.shown.add(id_)
 
 
 class Fleet:
@@ -49,9 +52,9 @@ class Fleet:
         self.phones: list[Device] = []
 
     async def __aenter__(self) -> Fleet:
-        for account in self._accounts:
-            self.televisions.append(await self._device(account, "tv", "tv"))
-            self.phones.append(await self._device(account, "phone", "phone"))
+        for number in range(len(self._accounts)):
+            self.televisions.append(await self._device(number, "tv"))
+            self.phones.append(await self._device(number, "phone"))
         self._tasks = [asyncio.create_task(_stay_online(tv)) for tv in self.televisions]
         return self
 
@@ -77,13 +80,14 @@ class Fleet:
 
     def shown(self) -> int:
         """Events that televisions showed so far."""
-        return sum(len(tv.shown) for tv in self.televisions)
+        return sum(tv.shown.total for tv in self.televisions)
 
-    async def _device(self, account: str, name: str, type_: str) -> Device:
-        token = issue(self._keys, Tokens(), name, account, type_, HOUR)
+    async def _device(self, number: int, name: str) -> Device:
+        account = self._accounts[number]
+        token = issue(self._keys, Tokens(), name, account, name, LIFE)
         client = await self._stack.enter_async_context(DeviceClient(self._url, name, token))
-        await client.register(type_, "2.0")
-        return Device(account, client)
+        await client.register(name, "2.0")
+        return Device(account, client, Shown(number, len(self._accounts)))
 
 
 async def _stay_online(device: Device) -> None:
@@ -109,7 +113,7 @@ async def _hold_a_socket(device: Device) -> None:
                 unacked, last = 0, now
 
 
-def by_account(devices: Sequence[Device]) -> dict[str, list[str]]:
+def by_account(devices: Sequence[Device]) -> dict[str, Shown]:
     """What each account's device showed."""
     return {device.account: device.shown for device in devices}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from deploy.local.pipeline import Member, Pipeline
 from streams.outcomes import Outcome, decode_outcomes
@@ -46,8 +46,14 @@ class System:
         """A topic's full name."""
         return self.prefix + name
 
-    def read(self, name: str) -> Iterator[tuple[int, int, bytes | None, list[tuple[str, bytes]]]]:
-        """All records of a topic up to its end of now: partition, offset, value, headers."""
+    def read(
+        self, name: str, since: dict[int, int] | None = None
+    ) -> Iterator[tuple[int, int, bytes | None, list[tuple[str, bytes]]]]:
+        """Records of a topic up to its end of now: partition, offset, value, headers.
+
+        `since` says for each partition at which offset to begin, and afterwards where this ended.
+        """
+        ends = {} if since is None else since
         consumer = Consumer({
             "bootstrap.servers": self.kafka, "group.id": "reader", "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
@@ -55,22 +61,25 @@ class System:
         try:
             partitions = consumer.list_topics(self.topic(name), timeout=10).topics[self.topic(name)].partitions
             for partition in partitions:
-                yield from _read_partition(consumer, self.topic(name), partition)
+                for record in _read_partition(consumer, self.topic(name), partition, ends.get(partition, 0)):
+                    ends[partition] = record[1] + 1
+                    yield record
         finally:
             consumer.close()
 
-    def outcomes(self) -> list[Outcome]:
-        """All outcomes so far."""
-        return [o for _, _, value, _ in self.read("outcomes") for o in decode_outcomes(value or b"").outcomes]
+    def outcomes(self, since: dict[int, int] | None = None) -> Iterator[Outcome]:
+        """All outcomes so far; see `read`."""
+        for _, _, value, _ in self.read("outcomes", since):
+            yield from decode_outcomes(value or b"").outcomes
 
 
 def _read_partition(
-    consumer: Consumer, topic: str, partition: int
+    consumer: Consumer, topic: str, partition: int, start: int
 ) -> Iterator[tuple[int, int, bytes | None, list[tuple[str, bytes]]]]:
     low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-    if low == high:
+    if max(low, start) >= high:
         return
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+    consumer.assign([TopicPartition(topic, partition, max(low, start))])
     while True:
         for message in consumer.consume(5000, 1.0):
             if message.error() is not None:
