@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 Address = tuple[str, int]
 T = TypeVar("T")
@@ -34,7 +36,14 @@ class _Pair:
 
     def abort(self) -> None:
         for writer in self.writers:
-            writer.transport.abort()
+            _break_off(writer)
+
+
+def _break_off(writer: asyncio.StreamWriter) -> None:
+    """Reset a connection: the other side gets no orderly end."""
+    with contextlib.suppress(OSError):
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 class Proxy:
@@ -47,13 +56,16 @@ class Proxy:
         self._changed = asyncio.Event()
         self._pairs: set[_Pair] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._accepted: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         future = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._accept, "127.0.0.1", 0), self._loop)
-        self.address = future.result(_STOP_S).sockets[0].getsockname()[:2]
+        self._server = future.result(_STOP_S)
+        self.address = self._server.sockets[0].getsockname()[:2]
         return self
 
     def __exit__(
@@ -62,6 +74,7 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_STOP_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_STOP_S)
+        self._loop.close()
 
     # -- the weather
 
@@ -115,8 +128,12 @@ class Proxy:
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
         except OSError:
-            writer.transport.abort()
+            _break_off(writer)
             return
+        task = asyncio.current_task()
+        if task is not None:
+            self._accepted.add(task)
+            task.add_done_callback(self._accepted.discard)
         pair = _Pair(writer, far_writer)
         self._pairs.add(pair)
         tasks = [
@@ -146,9 +163,12 @@ class Proxy:
                 await writer.drain()
 
     async def _end(self) -> None:
+        if self._server is not None:
+            self._server.close()
         self._weather = Weather()
         self._changed.set()
         self._reset()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._accepted, return_exceptions=True)
