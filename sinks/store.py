@@ -20,7 +20,7 @@ from sinks.outage import Outage
 from sinks.paths import plans
 from sinks.redis import RedisUnavailable
 from sinks.rows import row_of
-from streams.envelope import Envelope, Push, decode_envelope, encode
+from streams.envelope import Push, decode_envelope, encode
 from streams.fresh import Fresh, Replays
 from streams.logtime import Progress
 from streams.outcomes import Outcome

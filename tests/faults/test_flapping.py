@@ -48,8 +48,10 @@ class Flapping:
             number = self._chance.choice([n for n in range(len(tasks)) if n not in self._busy])
             self._busy.add(number)
             tasks[number].cancel()
-            await asyncio.gather(tasks[number], return_exceptions=True)
-            tasks[number] = asyncio.create_task(stay_online(self._fleet.televisions[number]))
+            try:
+                await asyncio.gather(tasks[number], return_exceptions=True)
+            finally:
+                tasks[number] = asyncio.create_task(stay_online(self._fleet.televisions[number]))
             self._busy.discard(number)
             self.drops += 1
             if self.drops >= DROPS:
