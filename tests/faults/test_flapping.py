@@ -15,9 +15,10 @@ from tests.e2e.system import System
 
 EVENTS = int(os.environ.get("EVENTS", "15000"))
 RATE = 1000.0
-#: Televisions that are on their way off and on at a time, and how many must have been before it counts.
+#: Televisions that are on their way off and on at a time; drops and polls that must have been before it counts.
 HANDS = 8
 DROPS = 40
+POLLS = 20
 DEADLINE = 120.0
 SEED = int(os.environ.get("SEED", "1"))
 
@@ -54,8 +55,7 @@ class Flapping:
                 tasks[number] = asyncio.create_task(stay_online(self._fleet.televisions[number]))
             self._busy.discard(number)
             self.drops += 1
-            if self.drops >= DROPS:
-                self._enough.set()
+            self._note()
 
     async def _polls(self) -> None:
         """A phone after the other reads a page of a few."""
@@ -64,6 +64,11 @@ class Flapping:
             phone = self._chance.choice(self._fleet.phones)
             phone.show((await phone.client.pull(self._chance.randrange(1, 20))).items)
             self.polls += 1
+            self._note()
+
+    def _note(self) -> None:
+        if self.drops >= DROPS and self.polls >= POLLS:
+            self._enough.set()
 
 
 @asynccontextmanager
