@@ -37,10 +37,10 @@ class Outage:
         if self._redis.run_id != self._life:
             raise RedisIsBack("another life of Redis, with other heads: replaying from the commit")
 
-    def held(self, batch: Batch) -> Progress | None:
-        """How far the partition of a batch is, where batches before it are held."""
-        life, progress = self._held.get(batch.partition, (None, None))
-        return progress if life is batch.life else None
+    def held(self, partition: int, life: Life) -> Progress | None:
+        """How far a partition is in this life of it, where batches are held."""
+        known, progress = self._held.get(partition, (None, None))
+        return progress if known is life else None
 
     def hold(self, batch: Batch, cause: RedisUnavailable, probe: Callable[[], Awaitable[object]]) -> Progress:
         """The rows of a batch are written, and no more: nothing is acked from here on. Gives how far the partition is.

@@ -84,7 +84,7 @@ class Store:
         """
         envelopes, copies = self._fresh.take(batch)
         self._stage.metrics.copies += copies
-        held = self._outage.held(batch)
+        held = self._outage.held(batch.partition, batch.life)
         if not envelopes:
             return held or batch.watermark()
         now = self._stage.now()

@@ -56,9 +56,9 @@ async def test_a_partition_stands_before_its_first_held_batch() -> None:
     assert not scene.outage.is_on()
     assert scene.hold(5, life=life) == Progress(5, at(4), 7)
     assert scene.outage.is_on()
-    assert scene.outage.held(batch(9, life=life)) == Progress(5, at(4), 7)
-    assert scene.outage.held(batch(9)) is None
-    assert scene.outage.held(batch(9, partition=1)) is None
+    assert scene.outage.held(0, life) == Progress(5, at(4), 7)
+    assert scene.outage.held(0, Life()) is None
+    assert scene.outage.held(1, life) is None
 
 
 async def test_the_process_ends_when_redis_answers_again() -> None:
