@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from edge import cursor as cursors
@@ -13,6 +14,7 @@ from edge import messages
 from edge.item import Recipient
 from edge.protocol import Link, Session, Sessions, State, backlog_frame
 from edge.stores import STORE_ERRORS, Stores, read_heads
+from sinks.redis import RedisUnavailable
 from sinks.rows import Notification
 from streams.targets import parse_version
 
@@ -117,13 +119,25 @@ class Backlog:
         recipient = greeted or await self._recipient(session, link)
         if recipient is None:
             return
+        life = self._stores.heads.settled()
         heads = await read_heads(self._stores.heads, session.account, len(session.positions))
+        ends: dict[int, int] = {}
         for lane, head in enumerate(heads):
             if greeted or head < 0 or head > session.positions[lane]:
+                start = session.positions[lane]
                 await self._lane(session, link, recipient, lane, None if greeted or head < 0 else head)
                 if session.is_gone():
                     return
+                if head < 0 and (session.positions[lane] > start or not start):
+                    ends[lane] = session.positions[lane]  # of a row, or of no row at all; never what a device claims
                 session.move(lane, head)  # the rows may have ended before it: their lives are over
+        if life and ends and not session.again:
+            await self._fill(session, life, ends)
+
+    async def _fill(self, session: Session, life: bytes, ends: dict[int, int]) -> None:
+        """Lanes that never had an event have no head: without one no poll is answered 304, no first push delivered."""
+        with suppress(RedisUnavailable):
+            await self._stores.heads.fill(session.account, session.device, session.epoch, life, ends)
 
     async def _lane(self, session: Session, link: Reader, recipient: Recipient, lane: int, upto: int | None) -> None:
         """All rows of a lane above the position."""

@@ -191,10 +191,15 @@ class Gateway:
         connection = session.link
         if not isinstance(connection, Connection) or await self._backlog.register(session, connection) is None:
             return
+        self.sync(session)
+
+    def sync(self, session: Session) -> None:
+        """Have a session read its inbox, once more where it does so already."""
+        if session.is_gone() or not isinstance(session.link, Connection):
+            return
         session.again = True
-        if session.state is State.LIVE:
-            session.state = State.SYNC
-        self.behind(connection)
+        session.state = State.SYNC
+        self.behind(session.link)
 
     # -- time
 

@@ -93,6 +93,7 @@ _COUNTS: Final = {
     "refused": "Pushes refused while a session read its inbox.",
     "holes": "Sessions turned to sync because a push was missed.",
     "slow": "Sessions turned to sync because the device did not read.",
+    "swept": "Sessions turned to sync because a sweep found them behind the heads.",
     "syncs": "Times that a session read its inbox.",
     "acks": "Acks of devices.",
 }

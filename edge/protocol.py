@@ -57,6 +57,7 @@ class Session:
         "places",
         "positions",
         "state",
+        "swept",
         "type",
     )
 
@@ -73,6 +74,7 @@ class Session:
         self.again = False
         self.out = b""
         self.epoch = -1  # of its presence, -1 while it has none
+        self.swept = b""  # life of Redis in which a sweep has last synced it
 
     def move(self, lane: int, position: int) -> None:
         """Move the position of a lane up."""
@@ -97,6 +99,10 @@ class Session:
         """Whether another round is needed: asked for, or a push was refused that the inbox has not given since."""
         return self.again or any(position > self.positions[lane] for lane, position in self.missed.items())
 
+    def is_below(self, heads: Sequence[int]) -> bool:
+        """Whether any head is above its lane's position."""
+        return any(head > position for head, position in zip(heads, self.positions, strict=True))
+
     def acknowledge(self, text: str) -> list[Range]:
         """What an ack adds to what is acked. Raises BadCursor."""
         cursor = cursors.decode(text, len(self.positions))
@@ -116,7 +122,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.delivered = self.copies = self.holes = self.missing = self.refused = self.slow = 0
-        self.backlog = self.syncs = self.acks = self.hellos = self.replaced = self.expired = 0
+        self.backlog = self.syncs = self.acks = self.hellos = self.replaced = self.expired = self.swept = 0
 
 
 class Sessions:

@@ -25,6 +25,7 @@ from edge.push_port import PushPort, PushProtocol
 from edge.recovery import Recovery
 from edge.reports import Reports
 from edge.stores import Stores
+from edge.sweep import Sweep
 from sinks import cassandra, redis
 from sinks.devices import Registry
 from sinks.heads import Heads
@@ -91,7 +92,9 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         probes = Probes(health.live, health.ready, metrics.registry)
         health_port = stack.enter_context(serve_health(settings.health.host, settings.health.port, probes))
         recovery = Recovery(sessions, memory, stores.lease, gateway.recover)
-        tasks = await _start(stack, reports.run(), health.run(), recovery.run(), _clock(gateway, verifier, health))
+        sweep = Sweep(sessions, stores.heads, memory, gateway.sync, settings.edge.sweep)
+        clock = _clock(gateway, verifier, health)
+        tasks = await _start(stack, reports.run(), health.run(), recovery.run(), sweep.run(), clock)
         await _open_ports(stack, gateway, PushPort(sessions, stores.lease, time.time), device_socket, push_socket)
         port: int = device_socket.getsockname()[1]
         yield Running(port, push_port, health_port, gateway, stores.lease, tasks)

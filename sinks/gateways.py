@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from sinks.redis import Redis, RedisUnavailable, command, connect, script, usable
+from sinks.redis import Redis, RedisUnavailable, command, reconnecting, script, usable
 from streams.settings import Settings
 from streams.targets import PRESENCE_LIFE_MS
 
@@ -155,10 +155,11 @@ class Gateways:
 
 @asynccontextmanager
 async def connect_gateways(settings: Settings) -> AsyncIterator[Gateways]:
-    """A live view on a connection of its own. Raises RedisUnavailable."""
-    async with connect(settings) as redis:
+    """A live view on a connection of its own; empty until Redis is there."""
+    async with reconnecting(settings) as redis:
         gateways = Gateways(redis)
-        await gateways.refresh()
+        with suppress(RedisUnavailable):
+            await gateways.refresh()
         task = asyncio.create_task(gateways.follow(), name="gateways")
         try:
             yield gateways

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +13,7 @@ from sinks.redis import Redis, RedisUnavailable, bulk, command, is_forgotten, sc
 #: A head outlives every row it speaks of: a row lives for at most 7 days.
 LIFE_S: Final = 8 * 86_400
 UNKNOWN: Final = -1
+SETTLED_S: Final = 60.0
 log = logging.getLogger(__name__)
 
 # A field is run id + lane: the heads of another life of Redis are not found, which means unknown; they are swept when
@@ -29,6 +31,16 @@ if not before or #before < #seq or (#before == #seq and before < seq) then
   redis.call('EXPIRE', KEYS[1], ARGV[3])
 end
 return before
+""")
+
+# A head that is unknown becomes what a reader found to be the end of its lane; never where one is known. The presence
+# that the reader wrote before it read must still be there: if not, heads were lost as well, perhaps newer ones.
+_FILL: Final = script(b"""
+local value = redis.call('HGET', KEYS[2], ARGV[1])
+if not value or string.sub(value, 1, 8) ~= ARGV[2] then return 0 end
+for i = 4, #ARGV, 2 do redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
 """)
 
 
@@ -59,6 +71,8 @@ class Heads:
         self._forms: dict[int, bytes] = {}  # by lane, of this life of Redis
         self._asked: dict[str, asyncio.Future[tuple[int, ...]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._life = b""
+        self._since = 0.0  # when that life was first seen
 
     async def advance(self, tops: Mapping[tuple[str, int], int]) -> list[AccountState]:
         """Raise the heads of (account, lane) to these positions, then read presence and devices; in order of `tops`.
@@ -105,6 +119,24 @@ class Heads:
                 loop.call_soon(self._flush)
             future = self._asked[account] = loop.create_future()
         return await asyncio.shield(future)  # one waiter's end is not the other's
+
+    def settled(self) -> bytes:
+        """The life of Redis, for `fill`; empty until it has been the same for so long that every `store` knows it too:
+        one that has not heard of a failover raises its heads in the former life."""
+        now = time.monotonic()
+        if self._redis.run_id != self._life:
+            self._life, self._since = self._redis.run_id, now
+        return self._life if now - self._since >= SETTLED_S else b""
+
+    async def fill(self, account: str, device: str, epoch: int, run_id: bytes, ends: Mapping[int, int]) -> bool:
+        """Make unknown heads known: lane -> its last position, as a device read it that had registered with `epoch` in
+        the life `run_id` of Redis. False where its presence has gone. Raises RedisUnavailable.
+        """
+        name = account.encode()
+        fields = [part for lane, end in ends.items() for part in (run_id + b"%d" % lane, b"%d" % end)]
+        arguments = (device.encode(), epoch.to_bytes(8, "big"), b"%d" % LIFE_S, *fields)
+        (reply,) = await self._redis.run(_FILL.call((b"h:{%b}" % name, b"p:{%b}" % name), *arguments))
+        return bool(usable(reply))
 
     def _flush(self) -> None:
         asked, self._asked = self._asked, {}

@@ -136,14 +136,14 @@ class InboxWriter:
         try:
             connection, id_ = pool.borrow_connection(0.0)
         except Exception:  # no pool, a pool that was shut down, no free request id
-            self._send_slowly(message, count)
+            self._later(message, count)
             return
         answer = partial(self._answer, message, pool, connection, count)
         try:
             connection.send_msg(message, id_, answer, self._encode, self._decode)
         except Exception:  # the connection was closed or is overloaded
             pool.return_connection(connection)
-            self._send_slowly(message, count)
+            self._later(message, count)
 
     def _answer(self, message: _PackedBatch, pool: Any, connection: Any, count: _Countdown, response: Any) -> None:
         """On the driver's reactor thread, which must not block."""
@@ -151,6 +151,10 @@ class InboxWriter:
         if getattr(response, "kind", None) == RESULT_KIND_VOID:
             count.done()
             return
+        self._later(message, count)
+
+    def _later(self, message: _PackedBatch, count: _Countdown) -> None:
+        """On a thread of the driver, where waiting for a connection holds up nobody."""
         try:
             self._session.submit(self._send_slowly, message, count)
         except RuntimeError as error:  # the session was closed

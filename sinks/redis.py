@@ -8,7 +8,8 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 import hiredis
@@ -66,15 +67,10 @@ def is_forgotten(reply: Any) -> bool:
     return isinstance(reply, ReplyError) and str(reply).startswith("NOSCRIPT")
 
 
-def is_odd(reply: Any) -> bool:
-    """Whether a reply says that a key holds another kind of value than lockstep writes."""
-    return isinstance(reply, ReplyError) and str(reply).startswith("WRONGTYPE")
-
-
 def usable(reply: Any) -> Any:
     """The reply itself, None for a key with a foreign value. Raises RedisUnavailable for any other error."""
     if isinstance(reply, ReplyError):
-        if not is_odd(reply):
+        if not str(reply).startswith("WRONGTYPE"):
             raise RedisUnavailable(str(reply))
         return None
     return reply
@@ -285,14 +281,19 @@ def _loads() -> list[bytes]:
 
 
 @asynccontextmanager
-async def connect(settings: Settings) -> AsyncIterator[Redis]:
-    """A connection that is up. Raises RedisUnavailable if there is none within the timeout."""
+async def connect(settings: Settings, patient: bool = False) -> AsyncIterator[Redis]:
+    """A connection. Raises RedisUnavailable if it is not up in time; a `patient` user goes on, and calls may fail."""
     redis = Redis(settings.redis)
     task = asyncio.create_task(redis.maintain(), name="redis")
     try:
-        await redis.connected(settings.redis.timeout)
+        with suppress(RedisUnavailable) if patient else nullcontext():
+            await redis.connected(settings.redis.timeout)
         yield redis
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+#: `connect` for those who can work without Redis for a while: calls fail until it is there.
+reconnecting: Final = partial(connect, patient=True)

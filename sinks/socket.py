@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 async def sink(stage: Stage) -> Sink:
     """The sink of the platform `socket`."""
-    presence = Presence(await stage.resources.get(redis.connect))
+    presence = Presence(await stage.resources.get(redis.reconnecting))
     gateways = await stage.resources.get(connect_gateways)
     posts = Posts(await stage.resources.get(connect_http), gateways)
     return SocketSink(posts, gateways, presence)

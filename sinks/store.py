@@ -1,10 +1,13 @@
-"""The stage `store`: rows are acked, then heads rise, then presence is read; what is online gets a push record."""
+"""The stage `store`: rows are acked, then heads rise, then presence is read; what is online gets a push record.
+
+While Cassandra is away the stage waits; while Redis is away it goes on writing rows and acks nothing (`sinks.outage`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 from sinks import cassandra, redis
@@ -13,17 +16,21 @@ from sinks.devices import Registry, is_cached
 from sinks.gateways import Gateways, connect_gateways
 from sinks.heads import AccountState, Heads
 from sinks.inbox import InboxWriter
+from sinks.outage import Outage
 from sinks.paths import plans
 from sinks.redis import RedisUnavailable
 from sinks.rows import row_of
-from streams.envelope import Envelope, Push, decode_envelope, encode
+from streams.envelope import Push, decode_envelope, encode
 from streams.failpoints import reach
 from streams.fresh import Fresh, Replays
+from streams.logtime import Progress
 from streams.outcomes import Outcome
 from streams.stage import Batch, Handler, Stage
 
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
+#: Redis' timeouts until it counts as away: one for a call without an answer, one for a new connection.
+_PATIENCE: Final = 2
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -37,7 +44,14 @@ class Store:
     """Keeps the notifications of a batch and routes each to the devices it is meant for."""
 
     def __init__(
-        self, stage: Stage, *, writer: InboxWriter, heads: Heads, registry: Registry, gateways: Gateways
+        self,
+        stage: Stage,
+        *,
+        writer: InboxWriter,
+        heads: Heads,
+        registry: Registry,
+        gateways: Gateways,
+        outage: Outage,
     ) -> None:
         self.writer = writer
         self.registry = registry
@@ -47,38 +61,47 @@ class Store:
         self._fresh = Fresh(decode_envelope, stage.verify, replays)
         self._heads = heads
         self._gateways = gateways
+        self._outage = outage
         self._topic = stage.topic("push.{platform}.{lane}", platform="socket")
 
     @classmethod
     async def open(cls, stage: Stage) -> Store:
-        """The stage on the resources of its worker."""
+        """The stage on the resources of its worker; Redis may be away."""
         rows = await stage.resources.get(cassandra.connect)
-        memory = await stage.resources.get(redis.connect)
+        memory = await stage.resources.get(redis.reconnecting)
         return cls(
             stage,
             writer=await InboxWriter.open(rows),
             heads=Heads(memory, len(stage.topology.lane_names())),
             registry=await Registry.open(rows, memory, stage.topology),
             gateways=await stage.resources.get(connect_gateways),
+            outage=Outage(memory, stage.fail),
         )
 
-    async def handle(self, batch: Batch) -> int:
-        """Store, route and report the notifications above the watermark.
+    async def handle(self, batch: Batch) -> int | Progress:
+        """Store, route and report the notifications above the watermark; how far the partition is where they are held.
 
-        Raises CassandraUnavailable or RedisUnavailable when a store stays away longer than its timeout.
+        Waits for Cassandra. Raises RedisIsBack when Redis is another one than before.
         """
         envelopes, copies = self._fresh.take(
             batch.partition, batch.watermark(), (record.value for record in batch.records)
         )
         self._stage.metrics.copies += copies
+        held = self._outage.held(batch.partition, batch.life)
         if not envelopes:
-            return batch.watermark()
+            return held or batch.watermark()
         reach("store.decoded")
         now = self._stage.now()
         rows = [row_of(envelope, now) for envelope in envelopes]
-        await self._insist(lambda: self.writer.write(rows), self._stage.settings.cassandra.timeout)
+        await self._insist(lambda: self.writer.write(rows))
         reach("store.written")
-        states = await self._states(envelopes)
+        if held is not None:
+            return held
+        tops = {(e.account, e.lane): e.seq for e in envelopes}  # positions rise within a batch
+        try:
+            states = await self._states(tops)
+        except RedisUnavailable as error:
+            return self._outage.hold(batch, error, lambda: self._advance(tops))
         reach("store.raised")
         outcomes: list[Outcome] = []
         for plan in plans(envelopes, states, self._gateways.incarnations, self._stage.now()):
@@ -89,20 +112,22 @@ class Store:
         await self._stage.report(batch.partition, outcomes)
         return envelopes[-1].seq
 
-    async def _states(self, envelopes: Sequence[Envelope]) -> Mapping[tuple[str, int], AccountState]:
+    async def _states(self, tops: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], AccountState]:
         """Raise the heads of the batch; accounts whose devices Redis does not know are loaded."""
-        tops = {(e.account, e.lane): e.seq for e in envelopes}  # positions rise within a batch
-        patience = self._stage.settings.redis.timeout
-        found = await self._insist(lambda: self._heads.advance(tops), patience)
+        found = await self._insist(lambda: self._advance(tops))
         states = dict(zip(tops, found, strict=True))
         unknown = {account for (account, _), state in states.items() if not is_cached(state.devices)}
         if unknown:
-            patience = max(patience, self._stage.settings.cassandra.timeout)
-            loaded = await self._insist(lambda: self.registry.load(unknown), patience)
+            loaded = await self._insist(lambda: self.registry.load(unknown))
             for key, state in states.items():
                 if key[0] in loaded:
                     states[key] = state._replace(devices=loaded[key[0]])
+        self._outage.check()  # of a life that has ended meanwhile, nothing is acked
         return states
+
+    async def _advance(self, tops: Mapping[tuple[str, int], int]) -> list[AccountState]:
+        self._outage.check()
+        return await self._heads.advance(tops)
 
     async def _put(self, partition: int, push: Push) -> None:
         key, value = push.account.encode(), encode(push)
@@ -111,18 +136,21 @@ class Store:
         except BufferError:
             await self._stage.output.send(self._topic, partition, key, value)
 
-    async def _insist(self, attempt: Callable[[], Awaitable[T]], patience: float) -> T:
-        """Try until it works; raise when a store has been away for `patience` seconds. Every attempt is the same."""
+    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try until it works; every attempt is the same. Raises RedisUnavailable once Redis counts as away."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + patience
+        until = loop.time() + _PATIENCE * self._stage.settings.redis.timeout
         pause = _FIRST_PAUSE_S
         while True:
             try:
                 return await attempt()
-            except (CassandraUnavailable, RedisUnavailable) as error:
+            except RedisUnavailable as error:
                 self.retries += 1
-                if loop.time() + pause >= until:
+                if loop.time() + pause >= until or self._outage.is_on():
                     raise
                 log.warning("trying again in %g s: %s", pause, error)
+            except CassandraUnavailable as error:
+                self.retries += 1
+                log.warning("Cassandra is away, trying again in %g s: %s", pause, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)

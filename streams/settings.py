@@ -101,6 +101,7 @@ class Edge(_Frozen, frozen=True):
     lease: Life of this gateway's lease in Redis, s; its devices count as offline when it lapses.
     page_limit: Most items of one page of a pull.
     page_bytes: Most bytes of the items of one page; a first item always fits.
+    sweep: Time between two sweeps, s: positions are compared with the heads, and devices that are behind are synced.
     """
 
     host: str = "127.0.0.1"
@@ -114,6 +115,7 @@ class Edge(_Frozen, frozen=True):
     lease: Seconds = 12.0
     page_limit: Positive = 200
     page_bytes: Positive = 256 * 1024
+    sweep: Seconds = 300.0
 
 
 class Tokens(_Frozen, frozen=True):

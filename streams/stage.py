@@ -126,6 +126,10 @@ class Resources:
         return opened
 
 
+def _fail(cause: BaseException) -> None:
+    raise cause
+
+
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """A stage of one worker, on one topic. Handler factories get it: `async def stage(stage: Stage) -> Handler`."""
 
@@ -139,6 +143,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     lane: int | None
     platform: str | None
     table: Any  # the stage's table (streams.tables), None where it has none
+    fail: Callable[[BaseException], None] = _fail  # ends the process without another commit; from any task
     clock: Callable[[], float] = time.time
 
     def topic(self, pattern: str, lane: int | None = None, platform: str | None = None) -> str:

@@ -48,6 +48,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
             lane=binding.lane,
             platform=binding.platform,
             table=tables.get(binding.table or ""),
+            fail=app.transport.fail,
         )
 
     export(metrics, app, tables)

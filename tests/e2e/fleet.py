@@ -47,7 +47,7 @@ class Fleet:
         self._keys = keys
         self._accounts = accounts
         self._stack = AsyncExitStack()
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
         self.televisions: list[Device] = []
         self.phones: list[Device] = []
 
@@ -55,13 +55,13 @@ class Fleet:
         for number in range(len(self._accounts)):
             self.televisions.append(await self._device(number, "tv"))
             self.phones.append(await self._device(number, "phone"))
-        self._tasks = [asyncio.create_task(_stay_online(tv)) for tv in self.televisions]
+        self.tasks = [asyncio.create_task(stay_online(tv)) for tv in self.televisions]
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
         await self._stack.aclose()
 
     async def pull_all(self) -> None:
@@ -90,7 +90,7 @@ class Fleet:
         return Device(account, client, Shown(number, len(self._accounts)))
 
 
-async def _stay_online(device: Device) -> None:
+async def stay_online(device: Device) -> None:
     """Hold a socket, and another one when it ends, whatever ended it."""
     while True:
         with suppress(Closed, Refused, aiohttp.ClientError, ConnectionError):

@@ -18,6 +18,7 @@ from edge.protocol import Sessions, State
 from edge.stores import Stores
 from sinks.devices import Device
 from sinks.heads import Heads
+from sinks.outage import Outage
 from sinks.presence import Presence
 from sinks.rows import Row
 from sinks.store import Store
@@ -102,7 +103,14 @@ class World:
         nobody: Any = None  # every account is known to Redis
         output = FakeOutput()
         stage = replace(STAGE, output=output)
-        store = Store(stage, writer=writer, heads=Heads(redis, len(LANES)), registry=nobody, gateways=gateways)
+        store = Store(
+            stage,
+            writer=writer,
+            heads=Heads(redis, len(LANES)),
+            registry=nobody,
+            gateways=gateways,
+            outage=Outage(redis, stage.fail),
+        )
         for offset in offsets:
             value = encode(envelope(offset, payload=b"%d" % offset))
             await store.handle(FakeBatch("notifications.critical", [FakeRecord(offset, b"anna", value)]))

@@ -17,10 +17,12 @@ def presence_before_row() -> None:
 
     handle, states = Store.handle, Store._states
 
-    async def early(self: Any, batch: Any) -> int:
-        known = await states(self, self._fresh(batch))
+    async def early(self: Any, batch: Any) -> Any:
+        values = [record.value for record in batch.records]
+        envelopes, _ = self._fresh.take(batch.partition, batch.watermark(), values)
+        known = await states(self, {(e.account, e.lane): e.seq for e in envelopes})
 
-        async def again(envelopes: Any) -> Any:
+        async def again(tops: Any) -> Any:
             return known
 
         self._states = again

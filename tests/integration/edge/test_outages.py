@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -65,6 +66,32 @@ async def test_a_lapsed_lease_syncs_the_sessions(house: House, tv: Socket) -> No
     await house.edge.lease.renew()
     items, _ = await tv.until_synced()
     assert [item["data"]["n"] for item in items] == [5]
+
+
+async def test_a_push_that_was_lost_is_found_by_the_sweep(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The push record is skipped on purpose, and no other push of the lane follows it."""
+    monkeypatch.setattr("edge.sweep._GRACE_S", 0.1)
+    house = await houses.open(sweep=0.2)
+    await house.register("tv-1")
+    async with house.hello("tv-1") as tv:
+        await tv.until_synced()
+        await house.store(1, 5)
+        items: list[dict[str, Any]] = []
+        while not items:
+            items, _ = await tv.until_synced()
+    assert [item["data"]["n"] for item in items] == [5]
+
+
+async def test_lanes_without_events_get_a_head(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a session has read them to their end: so the first push is delivered, and polls can be answered 304."""
+    monkeypatch.setattr("sinks.heads.SETTLED_S", 0.0)
+    await house.writer.write([house.row(1, 5)])
+    async with house.hello("tv-1") as tv:
+        await tv.until_synced()
+        assert await house.heads.read(house.account) == (0, seq_of(5), 0, 0)
+        (prev,) = await house.store(2, 6)
+        assert await house.push(house.note(2, prev, 6, ("tv-1",))) == [200]
+        assert (await tv.recv())["item"]["data"]["n"] == 6
 
 
 async def test_cassandra_away_holds_back_only_who_must_read(servers: Servers, house: House, tv: Socket) -> None:

@@ -6,7 +6,10 @@ import asyncio
 import random
 from itertools import pairwise
 
+import pytest
+
 from sinks.heads import LIFE_S, Heads
+from sinks.presence import Presence
 from sinks.redis import Redis, ReplyError, command, connect
 from streams.settings import Settings
 
@@ -110,3 +113,24 @@ async def test_keys_with_foreign_values_count_as_unknown(memory: Redis, account:
     await memory.call(command(b"HSET", b"h:{%b-3}" % tag, memory.run_id + b"0", b"many"))
     assert await heads.read(f"{account}-3") == (-1,) * LANES
     assert isinstance((await memory.call(command(b"HGET", b"h:{%b}" % tag, b"f")))[0], ReplyError)
+
+
+async def test_unknown_heads_are_filled_where_the_reader_is_still_registered(
+    memory: Redis, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known heads stay; nothing is filled after the reader's presence was lost, nor in another life."""
+    heads, presence = Heads(memory, LANES), Presence(memory)
+    epoch = await presence.register(account, "tv", 1, 1, 1)
+    assert heads.settled() == b""
+    monkeypatch.setattr("sinks.heads.SETTLED_S", 0.0)
+    life = heads.settled()
+    await heads.advance({(account, 1): 7})
+    assert await heads.fill(account, "tv", epoch, life, {0: 0, 1: 5, 2: 9})
+    assert await heads.read(account) == (0, 7, 9, -1)
+    (state,) = await heads.advance({(account, 2): 10})
+    assert state.prev == 9
+    assert await heads.fill(account, "tv", epoch, b"another1", {3: 4})
+    assert not await heads.fill(account, "tv", epoch - 1, life, {3: 4})
+    await presence.remove(account, "tv", epoch)
+    assert not await heads.fill(account, "tv", epoch, life, {3: 4})
+    assert await heads.read(account) == (0, 7, 10, -1)

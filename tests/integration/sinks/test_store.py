@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
@@ -13,21 +13,23 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from deploy.local.config import Config
+from deploy.local.servers import Running as Servers
 from deploy.local.servers import local_servers, start
-from sinks import store as module
-from sinks.cassandra import Cassandra, CassandraUnavailable
+from sinks.cassandra import Cassandra
 from sinks.devices import Device, Registry
 from sinks.gateways import Lease
 from sinks.heads import Heads
 from sinks.inbox import InboxReader
+from sinks.outage import RedisIsBack
 from sinks.presence import Presence
-from sinks.redis import Redis, RedisUnavailable, command
+from sinks.redis import Redis, command, reconnecting
 from sinks.store import Store
 from streams import settings
 from streams.envelope import Envelope, ForeignTopic, Push, decode_push, encode
+from streams.logtime import Progress
 from streams.outcomes import Outcome
 from streams.settings import Settings
-from streams.stage import Resources, Stage
+from streams.stage import Life, Resources, Stage
 from streams.targets import Predicate
 from tests.integration.sinks.poll import until
 from tests.unit.fakes import FakeBatch, FakeOutput, FakeRecord, at, make_stage
@@ -43,7 +45,7 @@ class Made(NamedTuple):
 
     pushes: list[Push]
     outcomes: list[Outcome]
-    watermark: int
+    watermark: int | Progress
 
 
 class Bench:
@@ -54,11 +56,13 @@ class Bench:
         self.output = output
         self.store = store
 
-    async def run(self, envelopes: Sequence[Envelope], taken: int = -1) -> Made:
-        """Handle one batch."""
+    async def run(
+        self, envelopes: Sequence[Envelope], taken: int = -1, first: int = 0, life: Life | None = None
+    ) -> Made:
+        """Handle one batch, from the offset `first` on."""
         self.output.sent.clear()
-        records = [FakeRecord(n, e.account.encode(), encode(e)) for n, e in enumerate(envelopes)]
-        batch = FakeBatch("notifications.high", records, partition=3, taken=taken)
+        records = [FakeRecord(n, e.account.encode(), encode(e)) for n, e in enumerate(envelopes, first)]
+        batch = FakeBatch("notifications.high", records, partition=3, taken=taken, life=life or Life())
         watermark = await self.store.handle(batch)
         sent = self.output.to("push.socket.high")
         pushes = [decode_push(each.value or b"") for each in sent]
@@ -67,10 +71,16 @@ class Bench:
         return Made(pushes, self.output.outcomes(), watermark)
 
 
-async def _bench(store_settings: Settings, stack: AsyncExitStack) -> Bench:
+def _never(cause: BaseException) -> None:
+    raise cause
+
+
+async def _bench(
+    store_settings: Settings, stack: AsyncExitStack, fail: Callable[[BaseException], None] = _never
+) -> Bench:
     output = FakeOutput()
     stage = make_stage("store", output, lane=LANE, settings=store_settings)
-    stage = replace(stage, clock=time.time, resources=Resources(store_settings, stack))
+    stage = replace(stage, clock=time.time, resources=Resources(store_settings, stack), fail=fail)
     return Bench(stage, output, await Store.open(stage))
 
 
@@ -226,53 +236,122 @@ async def test_a_record_of_another_topic_stops_the_stage(bench: Bench, fresh: Fr
     assert (bench.store.writer.rows, bench.output.sent) == (0, [])
 
 
-async def test_while_redis_is_away_rows_are_written_and_nothing_is_acked(
-    store_settings: Settings, account: str, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If it comes back in time the batch goes on, from unknown heads; else the stage gives up, and replays."""
-    monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.1)
+@pytest.fixture
+def own(store_settings: Settings) -> Iterator[tuple[Settings, Servers]]:
+    """A Redis that a test may stop."""
     with local_servers(names=["redis"]) as running:
         host, port = running.endpoints.redis
-        own = Settings(cassandra=store_settings.cassandra, redis=settings.Redis(host=host, port=port, timeout=1.0))
-        async with AsyncExitStack() as stack:
-            bench = await _bench(own, stack)
-            assert (await bench.run([fresh(1)])).watermark == at(1)
-            running.kill("redis")
-            with pytest.raises(RedisUnavailable):
-                await bench.run([fresh(2)])
-            assert (bench.store.writer.rows, bench.output.sent) == (2, [])
-            task = asyncio.create_task(bench.run([fresh(2), fresh(3)]))
-            await until(lambda: bench.store.writer.rows == 4)
-            await asyncio.to_thread(running.restart, "redis")
-            made = await task
-            assert [o.seq for o in made.outcomes] == [at(2), at(3)]
-            assert bench.store.retries > 1
+        yield replace(store_settings, redis=settings.Redis(host=host, port=port, timeout=0.5)), running
 
 
-async def test_while_cassandra_is_away_no_head_rises(
+async def test_while_redis_is_away_rows_are_written_and_nothing_is_acked(
+    own: tuple[Settings, Servers], disk: Cassandra, account: str, fresh: Fresh
+) -> None:
+    """Batch after batch; each partition stands where it stood. When Redis is back the process ends, and replays."""
+    mine, running = own
+    failures: asyncio.Queue[BaseException] = asyncio.Queue()
+    async with AsyncExitStack() as stack:
+        bench = await _bench(mine, stack, failures.put_nowait)
+        life = Life()
+        assert (await bench.run([fresh(1)], life=life)).watermark == at(1)
+        running.kill("redis")
+        for offset in (2, 3):
+            made = await bench.run([fresh(offset)], taken=at(1), first=offset, life=life)
+            assert (made.watermark, made.outcomes, made.pushes) == (Progress(2, at(1), -1), [], [])
+        assert await bench.run([fresh(1)], taken=at(1), first=4, life=life) == ([], [], Progress(2, at(1), -1))
+        rows = await (await InboxReader.open(disk)).read(account, LANE, 0, None, 10)
+        assert [row.seq for row in rows] == [at(1), at(2), at(3)]
+        assert failures.empty()
+        await asyncio.to_thread(running.restart, "redis")
+        assert isinstance(await asyncio.wait_for(failures.get(), 20), RedisIsBack)
+        with pytest.raises(RedisIsBack):
+            await bench.run([fresh(5)])
+    async with AsyncExitStack() as stack:
+        bench = await _bench(mine, stack)
+        made = await bench.run([fresh(2), fresh(3)], taken=at(1))
+        assert ([o.seq for o in made.outcomes], made.watermark) == ([at(2), at(3)], at(3))
+
+
+async def test_a_partition_that_was_read_anew_is_held_from_where_it_begins(
+    own: tuple[Settings, Servers], fresh: Fresh
+) -> None:
+    """What was held in its former life is read again."""
+    mine, running = own
+    async with AsyncExitStack() as stack:
+        bench = await _bench(mine, stack)
+        running.kill("redis")
+        assert (await bench.run([fresh(7)], taken=at(6), first=7, life=Life())).watermark == Progress(7, at(6), -1)
+        assert (await bench.run([fresh(5)], taken=at(4), first=5, life=Life())).watermark == Progress(5, at(4), -1)
+
+
+async def test_a_short_cut_to_the_same_redis_is_waited_for(own: tuple[Settings, Servers], fresh: Fresh) -> None:
+    """The life is the same, and its heads are there: the batch goes on."""
+    mine, running = own
+    async with AsyncExitStack() as stack:
+        bench = await _bench(mine, stack)
+        await bench.run([fresh(1)])
+        running.pause("redis")
+        try:
+            task = asyncio.create_task(bench.run([fresh(2)], taken=at(1)))
+            await until(lambda: bench.store.retries > 0)
+        finally:
+            running.resume("redis")
+        made = await task
+        assert ([o.seq for o in made.outcomes], made.watermark) == ([at(2)], at(2))
+
+
+async def test_another_life_of_redis_ends_the_process(own: tuple[Settings, Servers], fresh: Fresh) -> None:
+    """However short it was away: no head of the new life may be raised before those since the commit."""
+    mine, running = own
+    async with AsyncExitStack() as stack:
+        bench = await _bench(mine, stack)
+        await bench.run([fresh(1)])
+        await asyncio.to_thread(running.restart, "redis")
+        memory = await bench.stage.resources.get(reconnecting)
+        await until(lambda: _is_up(memory))
+        with pytest.raises(RedisIsBack):
+            await bench.run([fresh(2)], taken=at(1))
+        assert bench.output.sent == []
+
+
+async def test_a_stage_opens_while_redis_is_away(own: tuple[Settings, Servers], fresh: Fresh) -> None:
+    """It writes rows at once, and the first Redis that comes is its own."""
+    mine, running = own
+    running.kill("redis")
+    failures: asyncio.Queue[BaseException] = asyncio.Queue()
+    async with AsyncExitStack() as stack:
+        bench = await _bench(mine, stack, failures.put_nowait)
+        assert (await bench.run([fresh(1)])).watermark == Progress(0, -1, -1)
+        assert bench.store.writer.rows == 1
+    async with AsyncExitStack() as stack:
+        bench = await _bench(mine, stack)
+        await asyncio.to_thread(running.restart, "redis")
+        memory = await bench.stage.resources.get(reconnecting)
+        await until(lambda: _is_up(memory))
+        assert (await bench.run([fresh(1)])).watermark == at(1)
+
+
+async def test_cassandra_is_waited_for_and_no_head_rises_meanwhile(
     store_settings: Settings, memory: Redis, account: str, fresh: Fresh, local_config: Config
 ) -> None:
-    """A head speaks of rows that are there: none rises, nothing is acked, and afterwards the batch goes through."""
-    own = replace(store_settings, cassandra=replace(store_settings.cassandra, timeout=1.0))
+    """A head speaks of rows that are there; nothing is acked, and afterwards the batch goes through."""
+    own = replace(store_settings, cassandra=replace(store_settings.cassandra, timeout=0.5))
     running = start(local_config, ["cassandra"])
     async with AsyncExitStack() as stack:
         bench = await _bench(own, stack)
         await bench.run([fresh(1)])
         running.pause("cassandra")
         try:
-            with pytest.raises(CassandraUnavailable):
-                await bench.run([fresh(2)])
+            task = asyncio.create_task(bench.run([fresh(2)]))
+            await until(lambda: bench.store.retries > 1)
+            heads = Heads(memory, 4)
+            assert (await heads.read(account))[LANE] == at(1)
+            assert (bench.output.sent, task.done()) == ([], False)
         finally:
             running.resume("cassandra")
-        assert bench.output.sent == []
-        heads = Heads(memory, 4)
-        assert (await heads.read(account))[LANE] == at(1)
-        await until(lambda: _goes_through(bench, fresh(2)))
+        assert (await task).watermark == at(2)
         assert (await heads.read(account))[LANE] == at(2)
 
 
-async def _goes_through(bench: Bench, *envelopes: Envelope) -> bool:
-    try:
-        return (await bench.run(envelopes)).watermark == envelopes[-1].seq
-    except CassandraUnavailable:
-        return False
+def _is_up(memory: Redis) -> bool:
+    return memory._ready.is_set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,6 +137,18 @@ class FakeHeads:
 
     heads: tuple[int, ...] = (-1, -1, -1, -1)
     away: bool = False
+    life: bytes = b""
+    filled: list[tuple[int, bytes, dict[int, int]]] = field(default_factory=list)
+
+    def settled(self) -> bytes:
+        """The life of Redis."""
+        return self.life
+
+    async def fill(self, account: str, device: str, epoch: int, run_id: bytes, ends: Mapping[int, int]) -> bool:
+        """Remember."""
+        await self.read(account)
+        self.filled.append((epoch, run_id, dict(ends)))
+        return True
 
     async def read(self, account: str) -> tuple[int, ...]:
         """As the real ones do."""

@@ -234,3 +234,42 @@ async def test_registering_again_keeps_the_epoch(scene: Scene) -> None:
     assert scene.link.closed == [messages.REPLACED]
     await scene.backlog.unregister(session)
     assert scene.presence.removed == []
+
+
+async def test_unknown_heads_become_the_ends_of_what_was_read(scene: Scene) -> None:
+    """Of a row, or 0 where a lane without any was read from its beginning."""
+    scene.inbox.rows = [row(1, 5), row(1, 7), row(2, 8)]
+    scene.heads.heads, scene.heads.life = (-1, -1, 8, -1), b"one"
+    await scene.greet()
+    assert scene.heads.filled == [(100, b"one", {0: 0, 1: 7, 3: 0})]
+
+
+async def test_what_a_device_claims_becomes_no_head(scene: Scene) -> None:
+    """Its cursor may be above every row of its account, for which others wait."""
+    scene.heads.life = b"one"
+    scene.session.positions = [9, 9, 9, 9]
+    scene.inbox.rows = [row(1, 5), row(2, 11)]
+    await scene.greet()
+    assert scene.heads.filled == [(100, b"one", {2: 11})]
+
+
+async def test_no_heads_are_made_in_a_life_that_is_not_settled(scene: Scene) -> None:
+    """Nor when the session was registered again meanwhile: Redis had lost more than its presence."""
+    await scene.greet()
+    scene.heads.life = b"one"
+    scene.session.state = State.SYNC
+
+    def lost() -> None:
+        scene.session.again = len(scene.inbox.reads) == 8
+
+    scene.inbox.hook = lost
+    await scene.backlog.read(scene.session, scene.link)
+    assert scene.heads.filled == [(100, b"one", {0: 0, 1: 0, 2: 0, 3: 0})]
+    assert len(scene.inbox.reads) == 12
+
+
+async def test_heads_that_cannot_be_made_are_left(scene: Scene) -> None:
+    """Redis is away: the session is live all the same."""
+    scene.heads.life, scene.heads.away = b"one", True
+    session = await scene.greet()
+    assert (session.state, scene.heads.filled) == (State.LIVE, [])

@@ -183,3 +183,11 @@ def test_whatever_is_lost_late_or_doubled_nothing_is_jumped_over(
         mine = [number for number in got if lanes[number] == lane]
         assert mine == sent[lane][: len(mine)]
         assert session.positions[lane] == (mine[-1] if mine else 0)
+
+
+def test_a_session_is_below_any_head_above_it() -> None:
+    """An unknown head is above nobody."""
+    _, session, _ = live(1, 2, 3, 4)
+    assert not session.is_below((1, 2, 3, 4))
+    assert not session.is_below((-1, -1, -1, -1))
+    assert session.is_below((0, 0, 0, 5))
