@@ -6,7 +6,9 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from tests.e2e.audited import settled
 from tests.e2e.fleet import Fleet, accounts, by_account
 from tests.e2e.load import Verdict, judge_outcomes, judge_visible, plan, publish
 from tests.e2e.pace import Pace
@@ -24,6 +26,7 @@ class Result:
 
     verdict: Verdict
     repeats: int
+    audit: dict[str, Any]  # what `lockstep audit` says of the run
 
 
 async def run_load(
@@ -46,7 +49,7 @@ async def run_load(
             await tv.client.ack()
         await _outcomes_in(system, verdict, lambda found: judge_outcomes(
             found, published, ACCOUNTS, ("tv", "phone"), system.outcomes()))  # fmt: skip
-        return Result(verdict, fleet.repeats())
+        return Result(verdict, fleet.repeats(), await asyncio.to_thread(settled, system))
 
 
 async def _settle(shown: Callable[[], int], expected: int) -> None:
