@@ -51,7 +51,6 @@ class Notifier:
                 await self._leave(batch.partition, left, outcomes)
             if is_tick(record.value):
                 ticked = True
-                self._stage.metrics.ticks += 1
                 continue
             envelope = self._take(record, windows, outcomes)
             if envelope is None:
@@ -64,6 +63,7 @@ class Notifier:
         await self._forward(batch.partition, at_once, outcomes)
         reach("notify.produced")
         await self._stage.report(batch.partition, outcomes)
+        self._stage.metrics.held = sum(len(each) for _, each in self._partitions.values())
         self._ticker.watch(batch.partition, batch.life, windows.remaining(), ticked)
         return windows.progress()
 
@@ -71,7 +71,8 @@ class Notifier:
         """The windows of a partition; what was held before it was revoked or sought is forgotten."""
         life, windows = self._partitions.get(batch.partition, (None, None))
         if windows is None or life is not batch.life:
-            self._partitions = {number: kept for number, kept in self._partitions.items() if not kept[0].over}
+            for number in [number for number, kept in self._partitions.items() if kept[0].over]:
+                self._stage.metrics.ended["given-back"] += len(self._partitions.pop(number)[1])
             windows = Windows(self._length, Progress(batch.records[0].offset, batch.watermark(), batch.clock))
             self._partitions[batch.partition] = batch.life, windows
         return windows

@@ -64,7 +64,7 @@ def fold(marks: Iterable[Mark], targets: Iterable[str], appended: int, expires: 
 
 def _fate(device: str, marks: list[Mark], appended: int, expires: int, now: int) -> Fate:
     pushed = any(mark.kind == "pushed" for mark in marks)
-    counted = [mark for mark in marks if pushed or not _passed_over(mark, expires)]
+    counted = [mark for mark in marks if pushed or not passed_over(mark.kind, mark.at, expires)]
     best = max(counted, key=lambda mark: (RANK.index(mark.kind), -mark.at), default=None)
     if (best is None or best.kind not in DEVICE_LEVEL) and 0 <= expires < now:
         return Fate(device=device, outcome="expired", ms=-1, stage="", detail="never fetched")
@@ -73,5 +73,6 @@ def _fate(device: str, marks: list[Mark], appended: int, expires: int, now: int)
     return Fate(device=device, outcome=best.kind, ms=best.at - appended, stage=best.stage, detail=best.detail)
 
 
-def _passed_over(mark: Mark, expires: int) -> bool:
-    return mark.kind in RANGES and 0 <= expires < mark.at
+def passed_over(kind: Kind, at: int, expires: int) -> bool:
+    """Whether a word of `at` about a device that was not pushed to only means that its cursor passed the end."""
+    return kind in RANGES and 0 <= expires < at

@@ -8,17 +8,19 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from edge.fates import Fate, Mark, fold
+from edge.verdicts import Said, Verdict, Way
 from streams.cloudevents import decode
 from streams.deadletters import Done, read_dead_letter, read_done
-from streams.envelope import Envelope, Push, is_tick, notification_id, position
+from streams.envelope import Envelope, Push, is_tick, notification_id, offset_of, position
 from streams.event import BadEvent, Event
 from streams.marker import is_marker
 from streams.outcomes import EVENT_LEVEL, RANGES, Kind, Outcome, decode_outcomes
 from streams.policies import policies
 from streams.topology import Topology
 
-#: Copies that a replay makes come within so long, ms; a topic is read no further once the event has passed.
+#: Copies that a replay makes come within so long, ms, and so many records; a topic is read no further.
 GRACE_MS: Final = 60_000
+GRACE_RECORDS: Final = 5_000
 
 
 class Record(Protocol):
@@ -72,6 +74,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     lane: str
     expires: int
     event: Event | None
+    gates: list[Verdict]
     steps: list[Step]
     devices: list[Fate]
     copies: int
@@ -100,7 +103,9 @@ class Passage:
         self._topic = topic
         self._read = read
         self._passed: int | None = None
+        self._behind = 0
         self.found: Envelope | Push | None = None
+        self.at = -1  # when the record that was found was appended, ms
         self.steps: list[Step] = []
         self.copies = 0
 
@@ -108,7 +113,8 @@ class Passage:
         """Look at the next record of the partition. Positions rise, but for copies; ticks and markers have none."""
         if not (is_tick(record.value) or is_marker(record)):
             self._look(self._read(record.value or b""), record)
-        return self._passed is not None and record.timestamp > self._passed + GRACE_MS
+        over = self._passed is not None and record.timestamp > self._passed + GRACE_MS
+        return over or self._behind > GRACE_RECORDS
 
     def _look(self, made: Envelope | Push, record: Record) -> None:
         if made.seq == self._subject.seq:
@@ -118,9 +124,15 @@ class Passage:
                 self.copies += 1
         if self._passed is None and made.seq >= self._subject.seq:
             self._passed = record.timestamp
+        self._behind += self._passed is not None
+
+    def reached(self, record: Record) -> bool:
+        """Whether a record is the event's, or of a later event."""
+        return self._read(record.value or b"").seq >= self._subject.seq
 
     def _found(self, made: Envelope | Push, record: Record) -> None:
         self.found = made
+        self.at = record.timestamp
         devices = tuple(target[0] for target in made.targets) if isinstance(made, Push) else ()
         where = f"{self._topic} {self._subject.partition}:{record.offset}"
         ms = record.timestamp - self._subject.appended
@@ -167,15 +179,21 @@ class Reports:
         self._subject = subject
         self._lane = lane
         self._expires = expires
+        self._account = subject.account.encode()
         self._settled: int | None = None
         self.marks: list[Mark] = []
-        self.event_level: list[Outcome] = []
+        self.said: list[Said] = []  # of the event as a whole
         self.steps: list[Step] = []
         self.copies = 0
         self._known: set[tuple[str, Kind, frozenset[str]]] = set()
 
     def take(self, record: Record) -> bool:
         """Look at the next batch of outcomes; true once all is known and no copy is to be expected."""
+        if self._account in (record.value or b""):  # most batches name other accounts only
+            self._batch(record)
+        return self._settled is not None and record.timestamp > self._settled + GRACE_MS
+
+    def _batch(self, record: Record) -> None:
         batch = decode_outcomes(record.value or b"")
         for outcome in batch.outcomes:
             if outcome.kind in RANGES:
@@ -184,12 +202,12 @@ class Reports:
                 self._outcome(outcome, record.timestamp, batch.stage)
         if self._settled is None and self._is_settled():
             self._settled = record.timestamp
-        return self._settled is not None and record.timestamp > self._settled + GRACE_MS
 
     def _range(self, outcome: Outcome, at: int, stage: str) -> None:
         covers = outcome.since < self._subject.seq <= outcome.seq
         if covers and outcome.lane == self._lane and outcome.account == self._subject.account:
-            self.marks += [Mark(device, outcome.kind, at, stage) for device in outcome.devices]
+            detail = f"cursor at {self._subject.partition}:{offset_of(outcome.seq)}"
+            self.marks += [Mark(device, outcome.kind, at, stage, detail) for device in outcome.devices]
 
     def _outcome(self, outcome: Outcome, at: int, stage: str) -> None:
         said = stage, outcome.kind, frozenset(outcome.devices)  # a replay may find other paths to the same devices
@@ -198,7 +216,7 @@ class Reports:
             return
         self._known.add(said)
         if outcome.kind in EVENT_LEVEL:
-            self.event_level.append(outcome)
+            self.said.append(Said(stage, outcome))
         self.marks += [Mark(device, outcome.kind, at, stage, outcome.detail) for device in outcome.devices]
         ms = at - self._subject.appended
         step = Step(ms=ms, stage=stage, what=outcome.kind, devices=outcome.devices, detail=outcome.detail)
@@ -210,11 +228,17 @@ class Reports:
 
     def _is_settled(self) -> bool:
         fates = self.fates((), 0)
-        return all(fate.terminal for fate in fates) if fates else bool(self.event_level)
+        return all(fate.terminal for fate in fates) if fates else bool(self.said)
 
 
 def assemble(
-    topology: Topology, subject: Subject, passages: list[Passage], letters: Letters, reports: Reports, now: int
+    topology: Topology,
+    subject: Subject,
+    passages: list[Passage],
+    letters: Letters,
+    reports: Reports,
+    gates: list[Verdict],
+    now: int,
 ) -> Trace:
     """One trace of all that was found; `now` (ms) decides what has expired."""
     found = [passage.found for passage in passages if passage.found is not None]
@@ -235,20 +259,29 @@ def assemble(
         lane=topology.lane_names()[lane] if lane >= 0 else "",
         expires=expires,
         event=subject.event,
+        gates=gates,
         steps=steps,
         devices=devices,
         copies=sum(source.copies for source in sources),
-        verdict=_verdict(devices, reports.event_level, steps),
+        verdict=_verdict(devices, reports.said, steps),
     )
 
 
-def _verdict(devices: list[Fate], event_level: list[Outcome], steps: list[Step]) -> str:
+def way_of(record: Record, passages: Sequence[Passage]) -> Way:
+    """How far the event came whose record of `ingest` is `record`."""
+    size = len(record.value or b"") + sum(len(name) + len(value or b"") for name, value in record.headers)
+    found = [(p.found, p.at) for p in passages[:2] if isinstance(p.found, Envelope)]
+    routed, notified = (*found, (None, -1), (None, -1))[:2]
+    return Way(size, record.timestamp, *routed, *notified)
+
+
+def _verdict(devices: list[Fate], said: list[Said], steps: list[Step]) -> str:
     """Devices outrank the event: a replay may find stale or superseded what has been delivered."""
-    if devices and (not event_level or any(fate.terminal for fate in devices)):
+    if devices and (not said or any(fate.terminal for fate in devices)):
         delivered = sum(fate.delivered for fate in devices)
         return f"delivered to {delivered} of {len(devices)} devices"
-    if event_level:
-        outcome = event_level[0]
+    if said:
+        outcome = said[0].outcome
         return f"{outcome.kind} ({outcome.detail})" if outcome.detail else outcome.kind
     if not steps:
         return "in ingest; no stage has said anything of it"

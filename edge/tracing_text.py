@@ -10,6 +10,7 @@ import msgspec
 from edge.fates import Fate
 from edge.item import timestamp
 from edge.trace import Step, Trace
+from edge.verdicts import Verdict
 
 
 def as_object(trace: Trace) -> bytes:
@@ -36,10 +37,15 @@ def lines(trace: Trace) -> Iterator[str]:
     yield f"  ingest {trace.partition}:{trace.offset}{lane}"
     if trace.notification:
         yield f"  notification {trace.notification}"
+    yield from map(_gate, trace.gates)
     yield from map(_step, trace.steps)
     yield from map(_device, trace.devices)
     copies = f"; {trace.copies} copies made by replays" if trace.copies else ""
     yield f"  {trace.verdict}{copies}"
+
+
+def _gate(verdict: Verdict) -> str:
+    return f"  {verdict.stage:<8}{verdict.gate:<11} {'passed' if verdict.passed else 'REFUSED'}: {verdict.detail}"
 
 
 def _step(step: Step) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from typing import Literal, NamedTuple, Protocol
@@ -70,10 +71,18 @@ class Pusher:
                 push = _number_only(push)
             pushes.append(push)
         reach("push.decoded")
-        outcomes += report(pushes, await self.sink.deliver(pushes))
+        results = await self.sink.deliver(pushes)
         reach("push.posted")
+        outcomes += report(pushes, results)
+        self._stage.metrics.ended["pushed"] += answered(pushes, results)
         await self._stage.report(batch.partition, outcomes)
         return fresh[-1].seq if fresh else batch.watermark()
+
+
+def answered(pushes: Sequence[Push], results: Sequence[Result]) -> int:
+    """How many pushes have a result for each of their targets."""
+    given = Counter(result.push for result in results)
+    return sum(given[number] == len(push.targets) for number, push in enumerate(pushes))
 
 
 def report(pushes: Sequence[Push], results: Sequence[Result]) -> list[Outcome]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -113,6 +113,11 @@ def ingest_topic_id(settings: Settings) -> bytes:
     return int(found[name].topic_id.get_most_significant_bits() % _WORD).to_bytes(8, "big")[:4]
 
 
+def committed(settings: Settings, group: str) -> dict[tuple[str, int], int]:
+    """Up to which offset a group has committed each (topic, partition) that it has read. Raises AdminError."""
+    return _Cluster(settings.kafka).committed(group)
+
+
 def _creation(topic: Topic) -> Change:
     return Change(
         topic=topic.name,
@@ -159,6 +164,17 @@ class _Cluster:
             resource.name: {name: entry.value for name, entry in entries.items() if entry.value is not None}
             for resource, entries in answers.items()
         }
+
+    def committed(self, group: str) -> dict[tuple[str, int], int]:
+        """What a group has committed; nothing where there is no such group."""
+        wanted = [ConsumerGroupTopicPartitions(group)]
+
+        def request() -> list[Any]:
+            answers = _results(self._client.list_consumer_group_offsets(wanted, request_timeout=_REQUEST))
+            found: list[Any] = answers[group].topic_partitions
+            return found
+
+        return {(tp.topic, tp.partition): tp.offset for tp in self._ask(request) if tp.offset >= 0}
 
     def create(self, creations: list[Change]) -> None:
         """Make topics and wait until they are there."""

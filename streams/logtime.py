@@ -49,6 +49,9 @@ class Windows(Generic[T]):
         self.taken = start.taken
         self._next = start.offset
 
+    def __len__(self) -> int:
+        return len(self._held)
+
     def pass_time(self, offset: int, timestamp: int) -> list[T]:
         """Meet the next record, whatever it holds; what leaves before it because its window has ended."""
         before = self.clock

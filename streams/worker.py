@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from streams.admin import ingest_topic_id
+from streams.counted import CountedOutput, counted
 from streams.health import Check, Probes, serve_health
 from streams.logs import configure_logs
-from streams.logtime import Progress
-from streams.metrics import Metrics, StageMetrics
+from streams.metrics import Metrics
 from streams.settings import Settings
-from streams.stage import Batch, Factory, Handler, Resources, Stage
+from streams.stage import Factory, Resources, Stage
 from streams.tables import Full, make_table
 from streams.topology import StageBinding, Topology, milliseconds
 from streams.transport import Chain, add_agent, attach, make_app, run, stats
@@ -37,13 +37,14 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
     tables = {name: _table(app, name, worker, settings, topology) for name in topology.tables_of(worker)}
 
     def stage(binding: StageBinding, resources: Resources) -> Stage:
+        counts = metrics.stage(binding.stage, lane_name(topology, binding))
         return Stage(
             name=binding.stage,
             topology=topology,
             settings=settings,
-            output=app.transport.output,
+            output=CountedOutput(app.transport.output, counts, settings.topic_prefix, binding.topic),
             resources=resources,
-            metrics=metrics.stage(binding.stage, lane_name(topology, binding)),
+            metrics=counts,
             topic_id=topic_id,
             lane=binding.lane,
             platform=binding.platform,
@@ -111,24 +112,11 @@ def opening(
             resources = Resources(settings, stack)
             for binding, make in factories.items():
                 made = stage(binding, resources)
-                handler = counted(await make(made), made.metrics)
+                handler = counted(await make(made), made.metrics, binding.topic)
                 add_agent(app, f"{binding.stage}:{binding.topic}", settings.topic_prefix + binding.topic, handler)
             yield
 
     return entered
-
-
-def counted(handler: Handler, metrics: StageMetrics) -> Handler:
-    """The handler, its finished batches counted, and their records without the ticks among them."""
-
-    async def handle(batch: Batch) -> int | Progress:
-        ticks = metrics.ticks
-        taken = await handler(batch)
-        metrics.records += len(batch.records) - (metrics.ticks - ticks)
-        metrics.batches += 1
-        return taken
-
-    return handle
 
 
 class UnknownHandler(Exception):

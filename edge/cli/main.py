@@ -6,6 +6,7 @@ import os
 
 import click
 
+from edge.cli.audit import audit
 from edge.cli.check import check
 from edge.cli.common import Group, read_environment
 from edge.cli.dlq import dlq
@@ -30,5 +31,5 @@ def main(ctx: click.Context) -> None:
     ctx.obj = read_environment(os.environ)
 
 
-for command in (run, edge, check, topics, schema, send, listen, pull, token, trace, dlq):
+for command in (run, edge, check, topics, schema, send, listen, pull, token, trace, audit, dlq):
     main.add_command(command)

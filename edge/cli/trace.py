@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--id", "id_", help="Id of the event; needs --account.")
 @click.option("--account", help="Account of the event.")
 @click.option("--time", "time_", help="About when it was published: RFC 3339, or HH:MM of today, UTC.")
-@click.option("--source", help="Source of the event, where several use the same id.")
+@click.option("--source", "source_", help="Source of the event, where several use the same id.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each event.")
 @pass_settings
 def trace(
@@ -30,7 +30,7 @@ def trace(
     id_: str | None,
     account: str | None,
     time_: str | None,
-    source: str | None,
+    source_: str | None,
     as_json: bool,
 ) -> None:
     """Tell what happened to an event at every stage and for every device, read from the topics themselves.
@@ -39,22 +39,25 @@ def trace(
     """
     from edge.tracing import Tracer
     from edge.tracing_text import as_object, lines
+    from streams.transport.client import reader
 
+    if where is not None and (id_ or account):
+        raise click.UsageError("give a place or --id and --account, not both")
     topology = topology_of(settings)
-    tracer = Tracer(settings, topology)
-    if where is not None:
-        if id_ or account:
-            raise click.UsageError("give a place or --id and --account, not both")
-        places = [_place(where, topology)]
-    elif id_ is not None and account is not None:
-        places = tracer.find(account, id_, source, moment(time_) if time_ else None)
-    else:
-        raise click.UsageError("give PARTITION:OFFSET, a notification id, or --id and --account")
-    if len(places) > 1 and not as_json:
-        note(f"{len(places)} records of ingest have this id")
-    for place in places:
-        found = tracer.trace(place)
-        click.echo(as_object(found) if as_json else "\n".join(lines(found)))
+    place = _place(where, topology) if where is not None else None
+    with reader(settings.kafka.servers, settings.kafka.security) as source:
+        tracer = Tracer(settings, topology, source)
+        if place is not None:
+            places = [place]
+        elif id_ is not None and account is not None:
+            places = tracer.find(account, id_, source_, moment(time_) if time_ else None)
+        else:
+            raise click.UsageError("give PARTITION:OFFSET, a notification id, or --id and --account")
+        if len(places) > 1 and not as_json:
+            note(f"{len(places)} records of ingest have this id")
+        for place in places:
+            found = tracer.trace(place)
+            click.echo(as_object(found) if as_json else "\n".join(lines(found)))
 
 
 def _place(text: str, topology: Topology) -> Place:

@@ -17,6 +17,8 @@ from deploy.local.config import Config, LocalError, default_config
 from deploy.local.pipeline import Member, Pipeline, ProcessFailed, environment
 from deploy.local.ports import holder, is_free
 from deploy.local.servers import start
+from edge.audit_text import verdict
+from edge.auditing import Auditor
 from examples.demo.play import Play
 from streams.check import TopologyError, load_file
 from streams.settings import LOCAL, PREFIX, Settings, SettingsError, read_settings
@@ -58,7 +60,9 @@ def perform(config: Config, once: bool) -> int:
     with pipeline(config, variables, settings, topology) as running:
         members = boot(running, topology)
         play = Play(settings, topology)
+        begun = int(time.time() * 1000)
         good = asyncio.run(play.run())
+        good = audited(settings, topology, begun) and good
         if not once and good:
             exports = "".join(f"  export {name}={shlex.quote(text)}\n" for name, text in unusual(variables))
             partition, offset = play.place
@@ -122,6 +126,15 @@ def boot(running: Pipeline, topology: Topology) -> list[Member]:
     running.wait_ready(members)
     print(f"lockstep  up in {time.monotonic() - begun:.1f} s: edge, {', '.join(topology.workers)}\n")
     return members
+
+
+def audited(settings: Settings, topology: Topology, since: int) -> bool:
+    """Whether nothing that was published since, ms, has vanished; says so."""
+    found = Auditor(settings, topology).audit(since, int(time.time() * 1000) + 1)
+    for defect in found.defects:
+        print(f"! {defect.partition}:{defect.offset} {defect.what}")
+    print(f"audit of {found.events} events: {verdict(found)}", flush=True)
+    return found.whole
 
 
 def wait_for_the_end(members: list[Member]) -> None:

@@ -2,7 +2,16 @@
 
 from streams.murmur2 import partition_for
 from streams.transport.publisher import Placed, Publisher, PublishFailed, PublishRefused
-from streams.transport.reader import RawRecord, ReadFailed, follow, offsets_for_time, read_partition, watermarks
+from streams.transport.reader import (
+    RawRecord,
+    Reader,
+    ReadFailed,
+    follow,
+    offsets_for_time,
+    read_partition,
+    reader,
+    watermarks,
+)
 
 __all__ = [
     "Placed",
@@ -11,9 +20,11 @@ __all__ = [
     "Publisher",
     "RawRecord",
     "ReadFailed",
+    "Reader",
     "follow",
     "offsets_for_time",
     "partition_for",
     "read_partition",
+    "reader",
     "watermarks",
 ]

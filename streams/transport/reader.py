@@ -10,6 +10,7 @@ import confluent_kafka
 from confluent_kafka import TopicPartition
 
 _AT_ONCE: Final = 2000  # records
+_FETCH: Final = 256 << 10  # bytes of a fetch: a trace often wants one record of a place, and no more
 _TIMEOUT: Final = 10.0  # seconds for the broker's answer
 
 
@@ -27,6 +28,67 @@ class ReadFailed(Exception):
     """The cluster did not answer, does not have the topic, or refuses to show it."""
 
 
+class Reader:
+    """Reads one partition after the other through one connection. All methods raise ReadFailed."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    def read(
+        self, topic: str, partition: int, start: int, end: int | None = None, key: bytes | None = None
+    ) -> Iterator[RawRecord]:
+        """Records from offset `start` up to, not with, `end`; without `end` up to the end of the moment.
+
+        Only those with `key`, if it is given. What retention has removed is passed over. One reading at a time.
+        """
+        low, high = self.watermarks(topic, partition)
+        position, end = max(start, low), high if end is None else min(end, high)
+        if position >= end:
+            return
+        consumer = self._consumer
+        consumer.assign([TopicPartition(topic, partition, position)])
+        try:
+            while position < end:
+                messages = _arrived(consumer, _TIMEOUT)
+                if not messages:
+                    raise ReadFailed(f"{topic}[{partition}]: nothing came for {_TIMEOUT:g} s")
+                for message in messages:
+                    if _at_end(message, topic) or message.offset() >= end:
+                        return
+                    if key is None or message.key() == key:
+                        yield _record(message)
+                    position = message.offset() + 1
+        finally:
+            consumer.unassign()
+
+    def one(self, topic: str, partition: int, offset: int) -> RawRecord | None:
+        """The first record at or behind an offset; None at the end of the partition."""
+        consumer = self._consumer
+        consumer.assign([TopicPartition(topic, partition, offset)])
+        try:
+            message = consumer.poll(_TIMEOUT)
+            if message is None:
+                raise ReadFailed(f"{topic}[{partition}]: nothing came for {_TIMEOUT:g} s")
+            return None if _at_end(message, topic) else _record(message)
+        finally:
+            consumer.unassign()
+
+    def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
+        """First offset and end of a partition."""
+        return _watermarks(self._consumer, topic, partition)
+
+    def offset_for_time(self, topic: str, partition: int, timestamp: int) -> int:
+        """First offset appended at or after `timestamp`, ms; the partition's end where there is none."""
+        return _offsets_for_time(self._consumer, topic, [partition], timestamp)[partition]
+
+
+@contextmanager
+def reader(servers: str, security: Mapping[str, str] | None = None) -> Iterator[Reader]:
+    """A reader of a cluster."""
+    with _consumer(servers, security) as consumer:
+        yield Reader(consumer)
+
+
 def read_partition(
     servers: str,
     topic: str,
@@ -35,25 +97,9 @@ def read_partition(
     end: int | None = None,
     security: Mapping[str, str] | None = None,
 ) -> Iterator[RawRecord]:
-    """Records from offset `start` up to, not with, `end`; without `end` up to the end of the moment. Raises ReadFailed.
-
-    What retention has removed is passed over.
-    """
-    with _consumer(servers, security) as consumer:
-        low, high = _watermarks(consumer, topic, partition)
-        position, end = max(start, low), high if end is None else min(end, high)
-        if position >= end:
-            return
-        consumer.assign([TopicPartition(topic, partition, position)])
-        while position < end:
-            messages = _arrived(consumer, _TIMEOUT)
-            if not messages:
-                raise ReadFailed(f"{topic}[{partition}]: nothing came for {_TIMEOUT:g} s")
-            for message in messages:
-                if _at_end(message, topic) or message.offset() >= end:
-                    return
-                yield _record(message)
-                position = message.offset() + 1
+    """`Reader.read` through a connection of its own."""
+    with reader(servers, security) as one:
+        yield from one.read(topic, partition, start, end)
 
 
 def follow(
@@ -89,14 +135,7 @@ def offsets_for_time(
     Raises ReadFailed.
     """
     with _consumer(servers, security) as consumer:
-        wanted = [TopicPartition(topic, partition, timestamp) for partition in partitions]
-        try:
-            found = consumer.offsets_for_times(wanted, timeout=_TIMEOUT)
-        except confluent_kafka.KafkaException as error:
-            raise ReadFailed(f"{topic}: {error.args[0].str()}") from error
-        return {
-            tp.partition: tp.offset if tp.offset >= 0 else _watermarks(consumer, topic, tp.partition)[1] for tp in found
-        }
+        return _offsets_for_time(consumer, topic, partitions, timestamp)
 
 
 @contextmanager
@@ -110,6 +149,7 @@ def _consumer(servers: str, security: Mapping[str, str] | None) -> Iterator[Any]
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 50,
+            "fetch.message.max.bytes": _FETCH,
             "log_level": 3,
         }
     )
@@ -125,6 +165,17 @@ def _watermarks(consumer: Any, topic: str, partition: int) -> tuple[int, int]:
     except confluent_kafka.KafkaException as error:
         raise ReadFailed(f"{topic}[{partition}]: {error.args[0].str()}") from error
     return low, high
+
+
+def _offsets_for_time(consumer: Any, topic: str, partitions: Iterable[int], timestamp: int) -> dict[int, int]:
+    wanted = [TopicPartition(topic, partition, timestamp) for partition in partitions]
+    try:
+        found = consumer.offsets_for_times(wanted, timeout=_TIMEOUT)
+    except confluent_kafka.KafkaException as error:
+        raise ReadFailed(f"{topic}: {error.args[0].str()}") from error
+    return {
+        tp.partition: tp.offset if tp.offset >= 0 else _watermarks(consumer, topic, tp.partition)[1] for tp in found
+    }
 
 
 def _arrived(consumer: Any, patience: float) -> list[Any]:

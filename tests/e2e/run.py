@@ -7,7 +7,9 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from tests.e2e.audited import settled
 from tests.e2e.fleet import Fleet, accounts, by_account
 from tests.e2e.load import Published, publish
 from tests.e2e.oracle import Ends, Verdict, judge_visible, missing
@@ -29,6 +31,7 @@ class Result:
 
     verdict: Verdict
     repeats: int
+    audit: dict[str, Any]  # what `lockstep audit` says of the run
 
 
 class Course:
@@ -103,4 +106,5 @@ async def run_load(
     """Publish `events` at `rate` per second, doing each action when its number is due; wait until all is delivered."""
     async with course(system) as made:
         published = await made.publish(events, Pace(rate, dict(actions)))
-        return Result(await made.judge(published), made.fleet.repeats())
+        verdict = await made.judge(published)
+        return Result(verdict, made.fleet.repeats(), await asyncio.to_thread(settled, system))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -41,6 +42,10 @@ class System:
     def token(self, account: str, device: str, type_: str) -> str:
         """A device token."""
         return self.pipeline.command("token", device, "--account", account, "--type", type_).strip()
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a command."""
+        return {**os.environ, **self.pipeline.environment}
 
     def topic(self, name: str) -> str:
         """A topic's full name."""

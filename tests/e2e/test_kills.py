@@ -43,6 +43,8 @@ async def test_kill_of_every_process_in_the_middle_of_the_load(system: System, t
     actions = {share * (place + 1): killer(system, members, name) for place, name in enumerate(names)}
     result = await run_load(system, actions, RATE)
     assert result.verdict.good, str(result.verdict)
+    assert result.audit["defects"] == []
+    assert (result.audit["events"], result.audit["ends"].get("in flight", 0)) == (EVENTS, 0)
     tell(f"{EVENTS} events, {len(names)} kills, {result.repeats} repeats on the wire, none visible")
 
 
@@ -72,4 +74,6 @@ async def test_two_members_in_one_group_through_rebalances(system: System, tell:
         8 * share: lambda: second["router"].process.terminate(),
     }, RATE)  # fmt: skip
     assert result.verdict.good, str(result.verdict)
+    assert result.audit["defects"] == []
+    assert (result.audit["events"], result.audit["ends"].get("in flight", 0)) == (EVENTS, 0)
     tell(f"{EVENTS} events, 8 rebalances, {result.repeats} repeats on the wire, none visible")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from streams.envelope import VERSION, Envelope, Push, encode, notification_id, p
 from streams.outcomes import Outcome, encode_outcomes
 from streams.settings import Kafka, Settings
 from streams.topology import Topology
-from streams.transport.client import Publisher, RawRecord, partition_for, read_partition
+from streams.transport.client import Publisher, RawRecord, partition_for, read_partition, reader
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 8
@@ -142,11 +143,16 @@ class Pipeline:
 
     def envelope(self, topic: str, lane: int = HIGH) -> None:
         """The event as an envelope."""
+        self.submit(topic, lane).result(30)
+
+    def submit(self, topic: str, lane: int = HIGH) -> Future[tuple[int, int]]:
+        """The event as an envelope, on its way to the broker."""
         now = int(time.time() * 1000)
-        self.put(topic, encode(
+        value = encode(
             Envelope(VERSION, self.topic_id, self.partition, self.seq, lane, self.account, "/s", "e", "t", now, now,
                      now, now + 600_000, "", b"")
-        ))  # fmt: skip
+        )  # fmt: skip
+        return self._publisher.submit(self._prefix + topic, self.account.encode(), value, None, self.partition)
 
     def push(self, topic: str, device: str) -> None:
         """The notification as a push to one device."""
@@ -238,11 +244,30 @@ def test_trace_looks_further_back_window_by_window(settings: Settings, topology:
     """An id without a time is found though it is older than the first window."""
     lockstep("send", "--account", "a-old", "--type", "t", "--id", "e-old")
     lockstep("send", "--account", "a-old", "--type", "t", "--id", "e-new")
-    for hours in (0, 0.5, 30, 150):
-        tracer = Tracer(settings, topology, partial(later, hours))
-        assert [place.offset for place in tracer.find("a-old", "e-old", None, None)] == [0]
-    with pytest.raises(NotFound, match="no event 'e-none' of account 'a-old'"):
-        Tracer(settings, topology).find("a-old", "e-none", None, None)
+    with reader(settings.kafka.servers) as source:
+        for hours in (0, 0.5, 30, 150):
+            tracer = Tracer(settings, topology, source, partial(later, hours))
+            assert [place.offset for place in tracer.find("a-old", "e-old", None, None)] == [0]
+        with pytest.raises(NotFound, match="no event 'e-none' of account 'a-old'"):
+            Tracer(settings, topology, source).find("a-old", "e-none", None, None)
+
+
+def test_trace_leaps_to_the_event(settings: Settings, publisher: Publisher) -> None:
+    """Among thousands of records, some of them repeated by a replay, the event's place is found by halving."""
+    lines = "".join(f'{{"subject":"a1","type":"member.plan.changed","id":"{n}"}}\n' for n in range(3000))
+    places = [json.loads(line) for line in lockstep("send", "--file", "-", stdin=lines).stdout.splitlines()]
+    stages = Pipeline(settings, publisher, json.dumps(places[0]))
+    waiting = []
+    for offset in (*range(2500), *range(1500, 3000)):
+        stages.offset, stages.seq = offset, position(1, offset)
+        waiting.append(stages.submit("events.high"))
+    for placed in waiting:
+        placed.result(30)
+    for offset in (0, 1, 1499, 1500, 2000, 2499, 2500, 2999):
+        trace = json.loads(lockstep("trace", f"{stages.partition}:{offset}", "--json").stdout)
+        assert [step["what"] for step in trace["steps"]] == ["forwarded"], offset
+        at = int(trace["steps"][0]["where"].rpartition(":")[2])
+        assert at in (offset, offset + 1000), offset
 
 
 def test_trace_of_what_is_not_there(settings: Settings, publisher: Publisher) -> None:

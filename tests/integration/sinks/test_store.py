@@ -123,6 +123,8 @@ async def test_rows_then_heads_then_pushes(
     """The television gets all, the browser the number, the phone its inbox."""
     epochs = await _household(registry, account, memory, lease, "tv", "web")
     paths = {each: (each, lease.number, lease.incarnation, epoch) for each, epoch in epochs.items()}
+    seen = {each: f"{each} (gateway {lease.number} since {epoch})" for each, epoch in epochs.items()}
+    absent = "phone (no presence)"
     batch = [fresh(1), fresh(2, target=Predicate(types=5)), fresh(3, target=Predicate(ids=("radio",)))]
     made = await bench.run(batch)
     assert [(push.seq, push.prev) for push in made.pushes] == [(at(1), -1), (at(2), at(1)), (at(3), at(2))]
@@ -133,8 +135,8 @@ async def test_rows_then_heads_then_pushes(
     ]
     assert [bool(push.payload) for push in made.pushes] == [True, True, False]
     assert [(o.kind, o.seq, o.devices, o.detail, o.lane) for o in made.outcomes] == [
-        ("stored", at(1), ("tv", "web", "phone"), "socket: tv, web; inbox: phone", LANE),
-        ("stored", at(2), ("tv", "phone"), "socket: tv; inbox: phone", LANE),
+        ("stored", at(1), ("tv", "web", "phone"), f"socket: {seen['tv']}, {seen['web']}; inbox: {absent}", LANE),
+        ("stored", at(2), ("tv", "phone"), f"socket: {seen['tv']}; inbox: {absent}", LANE),
         ("no-target", at(3), (), "no registered device is meant", LANE),
     ]
     assert made.watermark == at(3)

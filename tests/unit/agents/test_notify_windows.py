@@ -163,7 +163,6 @@ async def test_an_idle_window_is_ended_by_a_tick_into_the_own_input() -> None:
     assert rig.output.sent == [Sent("events.normal", 3, None, TICK, None)]
     await rig.handle(tick(2, 230))
     assert rig.events() == [("e1",)]
-    assert rig.stage.metrics.ticks == 1
     rig.clock.pass_to(60.0)
     assert len(rig.output.to("events.normal")) == 1
 
@@ -175,3 +174,17 @@ async def test_a_lane_without_a_window_holds_nothing() -> None:
     await notifier.handle(FakeBatch("events.high", [record(1), record(2)]))
     assert [decode_envelope(sent.value or b"").id for sent in output.to("notifications.high")] == ["e1", "e2"]
     assert clock.calls == []
+
+
+async def test_what_is_held_is_in_flight_and_what_is_taken_again_is_given_back() -> None:
+    """Metrics know each record once: what was held of a partition that was revoked comes again."""
+    rig = Rig()
+    metrics = rig.stage.metrics
+    await rig.handle(record(1), record(2, 10), tick(3, 20))
+    assert (metrics.sums().in_flight, metrics.ended) == (2, {})
+    rig.life.over = True
+    rig.life = Life()
+    await rig.handle(record(1))
+    assert (metrics.sums().in_flight, metrics.ended) == (1, {"given-back": 2})
+    await rig.handle(tick(4, WINDOW))
+    assert metrics.sums().in_flight == 0

@@ -9,7 +9,19 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from edge.trace import GRACE_MS, Letters, Passage, Reports, Subject, Trace, assemble, carries, subject
+from edge.trace import (
+    GRACE_MS,
+    GRACE_RECORDS,
+    Letters,
+    Passage,
+    Reports,
+    Subject,
+    Trace,
+    assemble,
+    carries,
+    subject,
+    way_of,
+)
 from edge.tracing_text import as_object, lines
 from streams.check import load
 from streams.deadletters import Action, Done, Identity, Origin, dead_letter, done
@@ -90,7 +102,7 @@ def traced(*, passed: dict[str, list[Raw]] | None = None, reports: list[Raw] | N
     known = Reports(ABOUT, HIGH, NOW + 60_000)
     for record in reports or []:
         known.take(record)
-    return assemble(TOPOLOGY, ABOUT, passages, Letters(ABOUT, "ingest"), known, now)
+    return assemble(TOPOLOGY, ABOUT, passages, Letters(ABOUT, "ingest"), known, [], now)
 
 
 def test_subject_is_what_the_record_says_of_itself() -> None:
@@ -203,6 +215,31 @@ def test_reading_a_topic_stops_once_the_event_has_passed() -> None:
     assert absent.found is None
 
 
+def test_reading_a_busy_topic_stops_after_so_many_records() -> None:
+    """Where many events pass in a short time, copies are looked for among the next ones only."""
+    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
+    records = [Raw(0, NOW, b"", envelope()), *[Raw(1, NOW, b"", envelope(SEQ + 1))] * GRACE_RECORDS]
+    assert [passage.take(record) for record in records] == [False] * GRACE_RECORDS + [True]
+
+
+def test_a_record_is_before_the_event_or_not() -> None:
+    """By this the event's place in a topic is found without reading what lies before it."""
+    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
+    assert [passage.reached(Raw(0, NOW, b"", envelope(SEQ + step))) for step in (-1, 0, 1)] == [False, True, True]
+
+
+def test_how_far_the_event_came() -> None:
+    """Its envelopes, each with the time at which the next stage met it."""
+    passages = [Passage(ABOUT, "stage", topic, decode_envelope) for topic in ("events.high", "notifications.high")]
+    arrived = way_of(event(), passages)
+    assert (arrived.appended, arrived.routed, arrived.notified) == (NOW, None, None)
+    assert arrived.size == len(event().value or b"") + len("content-type") + len("application/cloudevents+json")
+    for ms, passage in enumerate(passages, 1):
+        passage.take(Raw(0, NOW + ms, b"", envelope()))
+    way = way_of(event(), passages)
+    assert (way.routed_at, way.notified_at, way.routed) == (NOW + 1, NOW + 2, passages[0].found)
+
+
 def test_reading_outcomes_stops_once_all_devices_have_it() -> None:
     """A device that has not fetched the event keeps the search going, a terminal word for each ends it."""
     stored = outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone")))
@@ -296,7 +333,7 @@ def test_lines_tell_of_broken_records_too() -> None:
     )
     reports = Reports(about, -1, -1)
     reports.take(outcomes("route", Outcome("dead-lettered", "k", SEQ, detail="undecodable: not JSON"), ms=4))
-    trace = assemble(TOPOLOGY, about, [], letters, reports, NOW)
+    trace = assemble(TOPOLOGY, about, [], letters, reports, [], NOW)
     assert list(lines(trace)) == [
         "not an event  account k",
         "  ingest 3:7",
@@ -319,7 +356,7 @@ def test_lines_of_a_delivered_event() -> None:
     assert "  ingest 3:7, lane high, readable until 2027-01-15T08:01:00.000Z" in shown
     assert "      +5 ms  store   stored for tv, phone" in shown
     assert "  device phone            undeliverable after 6 ms (404)" in shown
-    assert "  device tv               acked after 9 ms" in shown
+    assert "  device tv               acked after 9 ms (cursor at 3:7)" in shown
 
 
 def test_session_markers_are_passed_over() -> None:

@@ -16,6 +16,7 @@ from tests.unit.sinks.make import Flat, envelope, online, registered
 
 FLEET = registered(tv=1, phone=4)
 ALIVE: Incarnations = {5: 1}
+ONLINE = f"socket: tv (gateway 5 since {NOW - 1000}); inbox: phone (no presence)"
 
 
 def _plan(
@@ -40,7 +41,7 @@ def test_a_device_that_is_online_gets_a_push_and_one_that_is_not_its_inbox() -> 
     )
     assert tuple(map(tuple, push.targets)) == (("tv", 5, 1, NOW - 1000),)
     assert push.others == ()
-    assert (outcome.kind, outcome.devices, outcome.detail) == ("stored", ("tv", "phone"), "socket: tv; inbox: phone")
+    assert (outcome.kind, outcome.devices, outcome.detail) == ("stored", ("tv", "phone"), ONLINE)
 
 
 def test_a_device_that_is_online_but_not_meant_gets_the_number() -> None:
@@ -59,7 +60,9 @@ def test_a_push_that_is_too_late_is_a_number(late: str) -> None:
     assert push is not None
     assert (push.targets, push.payload, [other[0] for other in push.others]) == ((), b"", ["tv"])
     assert (outcome.kind, outcome.devices) == ("stored", ("tv", "phone"))
-    assert outcome.detail == "inbox: tv, phone; 7 ms too late for a push"
+    assert outcome.detail == (
+        f"inbox: tv (gateway 5 since {NOW - 1000}), phone (no presence); 7 ms too late for a push"
+    )
 
 
 def test_no_device_is_meant() -> None:
@@ -75,12 +78,14 @@ def test_nobody_is_online() -> None:
     assert _plan(envelope(4), presence=[]).push is None
 
 
-@pytest.mark.parametrize("gateways", [{5: 2}, {5: None}])
-def test_a_gateway_that_is_gone_holds_nobody(gateways: Incarnations) -> None:
+@pytest.mark.parametrize(
+    ("gateways", "why"), [({5: 2}, "gateway 5 was restarted"), ({5: None}, "lease of gateway 5 lapsed")]
+)
+def test_a_gateway_that_is_gone_holds_nobody(gateways: Incarnations, why: str) -> None:
     """Another life of it, or a lease that lapsed."""
     push, outcome = _plan(envelope(4), gateways=gateways)
     assert push is None
-    assert outcome.detail == "inbox: tv, phone"
+    assert outcome.detail == f"inbox: tv ({why}), phone (no presence)"
 
 
 def test_a_gateway_that_is_not_known_yet_counts_as_alive() -> None:
@@ -90,13 +95,16 @@ def test_a_gateway_that_is_not_known_yet_counts_as_alive() -> None:
 
 def test_presence_that_is_too_old_counts_as_absent() -> None:
     """Its connection must have ended."""
-    assert _plan(envelope(4), presence=online("tv", epoch=NOW - PRESENCE_LIFE_MS - 1)).push is None
+    epoch = NOW - PRESENCE_LIFE_MS - 1
+    push, outcome = _plan(envelope(4), presence=online("tv", epoch=epoch))
+    assert push is None
+    assert outcome.detail == f"inbox: tv (presence of {epoch} is too old), phone (no presence)"
 
 
 def test_a_platform_that_is_not_there_is_the_inbox() -> None:
     """A device with a token has no other way yet."""
     devices = [*registered(), b"phone", DEVICE.pack(4, 0, 3) + b"token"]
-    assert _plan(envelope(4), devices=devices).outcome.detail == "inbox: phone"
+    assert _plan(envelope(4), devices=devices).outcome.detail == "inbox: phone (no presence)"
 
 
 def test_values_that_cannot_be_read_count_as_absent(caplog: pytest.LogCaptureFixture) -> None:
@@ -105,7 +113,7 @@ def test_values_that_cannot_be_read_count_as_absent(caplog: pytest.LogCaptureFix
     presence = [b"phone", b"corrupt", *online("tv")]
     push, outcome = _plan(envelope(4), devices=devices, presence=presence)
     assert push is not None
-    assert outcome.detail == "socket: tv; inbox: phone"
+    assert outcome.detail == ONLINE
     assert "3 values" in caplog.text
 
 

@@ -38,6 +38,9 @@ def test_the_counts_of_a_stage_are_exported() -> None:
         (f"{PREFIX}records_total", labels): 5,
         (f"{PREFIX}copies_total", labels): 2,
         (f"{PREFIX}batches_total", labels): 1,
+        (f"{PREFIX}in_flight", labels): 0,
+        (f"{PREFIX}ended_total", (("end", "stored"), *labels)): 2,
+        (f"{PREFIX}ended_total", (("end", "stale"), *labels)): 1,
         (f"{PREFIX}outcomes_total", (labels[0], ("outcome", "stored"), labels[1])): 3,
         (f"{PREFIX}outcomes_total", (labels[0], ("outcome", "stale"), labels[1])): 1,
     }
@@ -53,6 +56,32 @@ def test_a_stage_that_is_asked_for_twice_is_one() -> None:
         labels[0][1]: value for (name, labels), value in scrape(metrics).items() if name.endswith("records_total")
     }
     assert by_lane == {"high": 2, "low": 1}
+
+
+def test_the_sum_holds_while_a_batch_is_handled() -> None:
+    """What is counted meanwhile shows when the batch is finished: until then its records are in flight."""
+    metrics = Metrics()
+    stage = metrics.stage("route", "all")
+    stage.begin(3)
+    stage.count([Outcome("stale", "a", 1), Outcome("duplicate", "a", 2)])
+    stage.ended["forwarded"] += 1
+    assert conserved(metrics) == (3, 0, 3)
+    stage.finish()
+    assert conserved(metrics) == (3, 3, 0)
+    stage.begin(2)
+    stage.held, stage.copies = 1, 1
+    stage.finish()
+    assert conserved(metrics) == (5, 4, 1)
+
+
+def conserved(metrics: Metrics) -> tuple[float, float, float]:
+    """Records taken, copies and ended, in flight."""
+    series = scrape(metrics)
+
+    def total(*names: str) -> float:
+        return sum(value for (name, _), value in series.items() if name.removeprefix(PREFIX) in names)
+
+    return total("records_total"), total("copies_total", "ended_total"), total("in_flight")
 
 
 def test_numbers_are_read_when_somebody_asks() -> None:

@@ -9,14 +9,11 @@ from typing import Any
 import pytest
 
 from streams import worker
-from streams.envelope import ForeignTopic
-from streams.logtime import Progress
-from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.stage import Handler, Resources, Stage
 from streams.topology import StageBinding
-from streams.worker import UnknownHandler, counted, factory, lane_name, opening
-from tests.unit.fakes import FakeBatch, FakeOutput, FakeRecord, make_stage, shipped_topology
+from streams.worker import UnknownHandler, factory, lane_name, opening
+from tests.unit.fakes import FakeOutput, make_stage, shipped_topology
 
 
 def test_a_handler_is_found_by_its_dotted_path() -> None:
@@ -64,35 +61,3 @@ async def test_opening_adds_the_agents_and_closes_what_their_stages_opened(monke
         assert told[1:] == [f"agent {b.stage}:{b.topic} on p.{b.topic}" for b in bindings]
     assert told[-1] == "close"
     assert told.count("open") == 1
-
-
-async def test_finished_batches_are_counted() -> None:
-    """With their records; a batch that fails is not, for it is read again."""
-    metrics = Metrics().stage("route", "all")
-
-    async def handle(batch: Any) -> int:
-        if batch.partition:
-            raise ForeignTopic(b"a", b"b")
-        return 7
-
-    handler = counted(handle, metrics)
-    records = [FakeRecord(offset, None, None) for offset in range(3)]
-    assert await handler(FakeBatch("ingest", records)) == 7
-    assert (metrics.batches, metrics.records) == (1, 3)
-    with pytest.raises(ForeignTopic):
-        await handler(FakeBatch("ingest", records, partition=1))
-    assert (metrics.batches, metrics.records) == (1, 3)
-
-
-async def test_ticks_are_no_records() -> None:
-    """What goes in is what comes out, though time passed by records of its own."""
-    metrics = Metrics().stage("notify", "low")
-
-    async def handle(batch: Any) -> Progress:
-        metrics.ticks += 2
-        return Progress(3, 7, 9)
-
-    handler = counted(handle, metrics)
-    records = [FakeRecord(offset, None, b"") for offset in range(3)]
-    assert await handler(FakeBatch("events.low", records)) == Progress(3, 7, 9)
-    assert (metrics.batches, metrics.records) == (1, 1)

@@ -1,0 +1,67 @@
+"""What a stage takes and puts, counted from outside: by what comes in and goes out, not by what it says of itself."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streams.envelope import is_tick
+from streams.logtime import Progress
+from streams.metrics import StageMetrics
+from streams.stage import Batch, Handler, Output
+
+Headers = list[tuple[str, bytes]]
+#: The kind of topic that a stage makes one record for, of one record that it takes of another.
+_MAKES: Final = {"ingest": "events", "events": "notifications"}
+
+
+def kind_of(topic: str) -> str:
+    """`events` of `events.high`."""
+    return topic.partition(".")[0]
+
+
+class CountedOutput:
+    """An output that counts, by the kind of topic, what goes through it."""
+
+    def __init__(self, output: Output, metrics: StageMetrics, prefix: str, reads: str) -> None:
+        """`reads` is the topic that the stage reads, without `prefix`."""
+        self._output = output
+        self._metrics = metrics
+        self._prefix = len(prefix)
+        self._makes = _MAKES.get(kind_of(reads))
+        self._kinds: dict[str, str] = {}
+
+    def put(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers | None = None
+    ) -> None:
+        """Queue one record. Raises BufferError while the queue is full."""
+        self._output.put(topic, partition, key, value, headers)
+        self._count(topic)
+
+    async def send(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers | None = None
+    ) -> None:
+        """Queue one record, waiting for room."""
+        await self._output.send(topic, partition, key, value, headers)
+        self._count(topic)
+
+    def _count(self, topic: str) -> None:
+        kind = self._kinds.get(topic)
+        if kind is None:
+            kind = self._kinds[topic] = kind_of(topic[self._prefix :])
+        self._metrics.forwarded[kind] += 1
+        if kind == self._makes:
+            self._metrics.ended["forwarded"] += 1
+
+
+def counted(handler: Handler, metrics: StageMetrics, reads: str) -> Handler:
+    """A handler of the topic `reads` whose records are in flight while it has them; ticks are no records."""
+    ticks = kind_of(reads) == "events"
+
+    async def handle(batch: Batch) -> int | Progress:
+        empty = sum(is_tick(record.value) for record in batch.records) if ticks else 0
+        metrics.begin(len(batch.records) - empty)
+        taken = await handler(batch)
+        metrics.finish()
+        return taken
+
+    return handle
