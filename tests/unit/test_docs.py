@@ -76,6 +76,8 @@ def test_the_page_for_devices_has_every_reason_to_close() -> None:
 def test_the_list_of_targets_in_the_readme_is_that_of_make() -> None:
     """`make help` prints it."""
     listed = re.findall(r"^    (make [a-z-]+ {2,}.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    printed = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     lines = [line.strip() for line in printed.splitlines()]
     assert [line for line in listed if not re.match(r"make (demo|test) +#", line)] == lines
