@@ -39,7 +39,8 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
                     transport.fail(error)
             if transport.failure is not None:
                 await asyncio.Event().wait()
-            reach("transport.produced")
+            if batch.records:
+                reach("transport.produced")
             batch.done(result)
 
     app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name=name)(agent)

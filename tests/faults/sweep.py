@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.local.pipeline import Member
+from deploy.local.pipeline import Member, ProcessFailed
 from streams.failpoints import VARIABLE
 from tests.e2e.oracle import Verdict
 from tests.e2e.pace import Pace
@@ -36,8 +36,15 @@ class Members:
         return member
 
     async def ready(self, names: Sequence[str]) -> None:
-        """Wait until these are ready."""
-        await asyncio.to_thread(self.course.system.pipeline.wait_ready, [self.of[name] for name in names])
+        """Wait until these are ready, or have died."""
+        await asyncio.gather(*(asyncio.to_thread(self._wait, self.of[name]) for name in names))
+
+    def _wait(self, member: Member) -> None:
+        try:
+            self.course.system.pipeline.wait_ready([member])
+        except ProcessFailed:
+            if member.process.returncode != -signal.SIGKILL:
+                raise
 
 
 async def crash(members: Members, crashes: Sequence[Crash], events: int, rate: float) -> Verdict:
