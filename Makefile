@@ -7,6 +7,8 @@ BIN := .venv/bin
 CODE := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,streams agents sinks edge deploy tests bench examples)))))
 # The unit tests of the packages.
 CORE := $(addprefix tests/unit/,agents edge sinks streams)
+# Faults of the servers, which take minutes each: `make faults` has them.
+LONG := $(addprefix tests/faults/test_,brokers.py stores.py zombies.py flapping.py)
 # Never written by hand: a lock file names no package index.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host
@@ -39,9 +41,9 @@ status: python ## show which local servers are up
 demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
-test: lint test-core ## run every check and every test suite, on servers of its own
+test: lint test-core ## run every check and test suite but the servers' faults, on servers of its own
 	@$(LOCAL) tools --node
-	$(BIN)/pytest tests $(CORE:%=--ignore=%)
+	$(BIN)/pytest tests $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
 
 test-core: venv ## run the tests of the pure core, which must cover it fully
 	$(BIN)/pytest -q $(CORE) --cov --cov-config=tests/pure.coveragerc --cov-report=term
