@@ -13,7 +13,8 @@ from streams.latest import LatestEntry
 from streams.logtime import Progress, Windows
 from streams.outcomes import Outcome
 from streams.policies import policies
-from streams.stage import Batch, Handler, Life, Record, Stage
+from streams.record import Record
+from streams.stage import Batch, Handler, Life, Stage
 from streams.targets import narrow
 from streams.topology import milliseconds
 

@@ -27,8 +27,9 @@ from streams.failpoints import reach
 from streams.fingerprint import digest_of, seen_fingerprint
 from streams.outcomes import Outcome
 from streams.policies import policies
+from streams.record import Record
 from streams.seen import SeenEntry, SeenVerdict
-from streams.stage import Batch, Handler, PartitionStopped, Record, Stage
+from streams.stage import Batch, Handler, PartitionStopped, Stage
 from streams.targets import Predicate
 
 

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from edge.audit import Audit, Moment, Stand, judge
-from edge.books import Books, Record, Span
+from edge.books import Books, Span
 from streams.admin import committed, ingest_topic_id
+from streams.record import Record
 from streams.settings import Settings
 from streams.topology import Topology, milliseconds
 from streams.transport.client import Reader, reader

@@ -6,7 +6,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -16,6 +16,7 @@ from edge.coverage import Coverage
 from streams.deadletters import read_dead_letter
 from streams.envelope import decode_push, epoch_of, offset_of, position
 from streams.outcomes import RANGES, Kind, Outcome, decode_outcomes
+from streams.record import Record
 
 _PLACE: Final = re.compile(r"\b(\d{1,9}):(\d{1,18})\b")
 _SAID: Final[tuple[tuple[str, Kind], ...]] = (
@@ -27,21 +28,6 @@ _SAID: Final[tuple[tuple[str, Kind], ...]] = (
 WORDS: Final = {said: 1 << bit for bit, said in enumerate(_SAID)}
 #: Outcomes that claim another event to stand for this one.
 _CLAIMS: Final = frozenset[Kind](("duplicate", "superseded", "merged"))
-
-
-class Record(Protocol):
-    """One record of a topic; `timestamp` is its append time, ms."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> list[tuple[str, bytes]]: ...
 
 
 class Span(NamedTuple):

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from edge.item import timestamp
 from streams.cloudevents import decode
 from streams.deadletters import PREFIX, Done, Identity, Origin, read_dead_letter, read_done
 from streams.event import BadEvent
-
-
-class Record(Protocol):
-    """One record of a topic; `timestamp` is its append time, ms."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+from streams.record import Record
 
 
 class Letter(NamedTuple):

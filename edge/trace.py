@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,26 +16,12 @@ from streams.event import BadEvent, Event
 from streams.marker import is_marker
 from streams.outcomes import EVENT_LEVEL, RANGES, Kind, Outcome, decode_outcomes
 from streams.policies import policies
+from streams.record import Record
 from streams.topology import Topology
 
 #: Copies that a replay makes come within so long, ms, and so many records; a topic is read no further.
 GRACE_MS: Final = 60_000
 GRACE_RECORDS: Final = 5_000
-
-
-class Record(Protocol):
-    """One record of a topic; `timestamp` is its append time, ms."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class Subject(NamedTuple):

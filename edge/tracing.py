@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from edge.trace import Letters, Passage, Record, Reports, Subject, Trace, assemble, carries, subject, way_of
+from edge.trace import Letters, Passage, Reports, Subject, Trace, assemble, carries, subject, way_of
 from edge.verdicts import verdicts
 from streams.admin import ingest_topic_id
 from streams.envelope import Envelope, Push, decode_envelope, decode_push
+from streams.record import Record
 from streams.settings import Settings
 from streams.topology import Topology, bind, milliseconds
 from streams.transport.client import Reader, partition_for

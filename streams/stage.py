@@ -14,25 +14,11 @@ from streams.envelope import ForeignTopic, check_version
 from streams.logtime import Progress
 from streams.metrics import StageMetrics
 from streams.outcomes import Outcome, encode_outcomes
+from streams.record import Record
 from streams.settings import Settings
 from streams.topology import Topology, bind
 
 T = TypeVar("T")
-
-
-class Record(Protocol):
-    """One record of a topic. `timestamp` is the broker's append time, ms."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class Life:

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from streams.stage import Handler, Output, Record
+    from streams.record import Record
+    from streams.stage import Handler, Output
     from streams.transport.agents import add_agent
     from streams.transport.app import make_app
     from streams.transport.batch import Batch
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from streams.transport.transport import BatchTransport, Chain, attach
 
 _HOMES: Final = {
-    "streams.stage": ("Handler", "Output", "Record"),
+    "streams.record": ("Record",),
+    "streams.stage": ("Handler", "Output"),
     "streams.transport.agents": ("add_agent",),
     "streams.transport.app": ("make_app",),
     "streams.transport.batch": ("Batch",),

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from streams.logtime import Progress, latest
-from streams.stage import Life, Record
+from streams.record import Record
+from streams.stage import Life
 from streams.transport.mark import NOTHING_TAKEN, Mark
 
 #: A topic and a partition; Faust's TP and aiokafka's TopicPartition are equal to it and hash the same.

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from streams.logtime import UNKNOWN
 from streams.marker import without_markers
-from streams.stage import Life, Record
+from streams.record import Record
+from streams.stage import Life
 from streams.transport.batch import Batch, Partition
 from streams.transport.mark import NOTHING_TAKEN, Mark
 

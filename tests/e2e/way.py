@@ -21,9 +21,10 @@ from streams.event import Event
 from streams.latest import LatestState
 from streams.metrics import Metrics
 from streams.outcomes import Outcome, decode_outcomes
+from streams.record import Record
 from streams.seen import SeenState
 from streams.settings import Settings
-from streams.stage import Handler, Life, Record, Resources, Stage
+from streams.stage import Handler, Life, Resources, Stage
 from streams.topology import StageBinding, Topology, milliseconds
 from streams.transport.client import RawRecord
 from streams.worker import factory
