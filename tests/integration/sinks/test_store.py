@@ -85,17 +85,17 @@ async def _bench(
 
 
 @pytest_asyncio.fixture
-async def bench(store_settings: Settings) -> AsyncIterator[Bench]:
-    """The stage on the stores of the run."""
-    async with AsyncExitStack() as stack:
-        yield await _bench(store_settings, stack)
-
-
-@pytest_asyncio.fixture
 async def lease(memory: Redis) -> AsyncIterator[Lease]:
     """A gateway that is alive."""
     async with Lease(memory, "host:1", 30) as held:
         yield held
+
+
+@pytest_asyncio.fixture
+async def bench(store_settings: Settings, lease: Lease) -> AsyncIterator[Bench]:
+    """The stage on the stores of the run; its view of the gateways is younger than the lease."""
+    async with AsyncExitStack() as stack:
+        yield await _bench(store_settings, stack)
 
 
 @pytest.fixture
