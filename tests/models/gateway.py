@@ -44,7 +44,7 @@ class World(NamedTuple):
 
     rows: int = 0
     head: int = 0
-    head_run: int = 0
+    head_run: int = -1  # the life of Redis that the head is of; before the first event nobody knows it
     present: bool = False
     run: int = 0
     away: bool = False

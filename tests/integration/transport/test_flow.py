@@ -86,7 +86,14 @@ def test_a_worker_tells_where_it_is(pipeline: Pipeline) -> None:
         partitions = router.last()["partitions"]
         return all(
             partitions[f"{pipeline.prefix}ingest:{partition}"]
-            == {"committed": end, "watermark": end - 1, "position": end, "highwater": end, "in_flight": 0}
+            == {
+                "committed": end,
+                "watermark": end - 1,
+                "position": end,
+                "highwater": end,
+                "in_flight": 0,
+                "stopped": None,
+            }
             for partition, end in ends.items()
         )
 
