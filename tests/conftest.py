@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,12 @@ def cassandra_address(local_config: Config) -> tuple[str, int]:
 def redis_address(local_config: Config) -> tuple[str, int]:
     """Host and port of a real Redis."""
     return start(local_config, ["redis"]).endpoints.redis
+
+
+@pytest.fixture(scope="session")
+def redis_databases() -> Iterator[int]:
+    """Numbers of databases of the run's Redis that nobody has used yet: keys have no prefix."""
+    return count(1)
 
 
 @pytest.fixture

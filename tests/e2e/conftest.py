@@ -6,10 +6,10 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from itertools import count
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from deploy.local.pipeline import Pipeline, environment
 from deploy.local.ports import free_ports
@@ -23,18 +23,21 @@ Prepare = Callable[[str, Path], AbstractContextManager[System]]
 
 
 @pytest.fixture(scope="session")
-def prepare(kafka: str, cassandra_address: tuple[str, int], redis_address: tuple[str, int]) -> Prepare:
+def prepare(
+    kafka: str, cassandra_address: tuple[str, int], redis_address: tuple[str, int], redis_databases: Iterator[int]
+) -> Prepare:
     """What makes systems on the servers of the run: topics, schema and keys are there, nothing runs yet."""
-
-    databases = count(1)  # keys have no prefix: heads of another system would stand above every position of this one
 
     @contextmanager
     def prepared(prefix: str, directory: Path) -> Iterator[System]:
         edge_port, push_port, *health = free_ports(2 + MEMBERS)
+        database = next(redis_databases)
+        with Redis(*redis_address, db=database) as redis:  # heads of another would stand above every position of this
+            assert redis.dbsize() == 0, f"database {database} was used before"
         settings = {
             **environment(kafka, cassandra_address, redis_address, directory, edge_port, push_port),
             "LOCKSTEP_TOPIC_PREFIX": prefix,
-            "LOCKSTEP_REDIS__DATABASE": str(next(databases)),
+            "LOCKSTEP_REDIS__DATABASE": str(database),
             "LOCKSTEP_CASSANDRA__KEYSPACE": "k" + prefix.rstrip(".")[-8:],
             "LOCKSTEP_KAFKA__SESSION_TIMEOUT": "6",
             "LOCKSTEP_TOPOLOGY": str(Path(__file__).parents[2] / "topics.yaml"),
