@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -28,11 +29,11 @@ def audit(system: System, since: str = "6h") -> dict[str, Any]:
     return found
 
 
-def settled(system: System) -> dict[str, Any]:
-    """The audit once nothing is in flight any more: commits come a moment after the outputs."""
+def settled(system: System, since: float) -> dict[str, Any]:
+    """The audit from a moment on (s), once nothing is in flight any more: commits come a moment after the outputs."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        found = audit(system)
+        found = audit(system, datetime.fromtimestamp(since, UTC).isoformat())
         if found["broken"] or not any(stage["in_flight"] for stage in found["stages"]) or time.monotonic() > deadline:
             return found
 

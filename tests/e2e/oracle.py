@@ -61,11 +61,12 @@ class Verdict:
     unexpected: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     without_outcome: list[str] = field(default_factory=list)
+    unaccounted: list[str] = field(default_factory=list)  # what breaks `lockstep audit`
 
     @property
     def good(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.lost or self.unexpected or self.twice or self.without_outcome)
+        return not (self.lost or self.unexpected or self.twice or self.without_outcome or self.unaccounted)
 
     def __str__(self) -> str:
         shown = {name: (len(found), found[:5]) for name, found in vars(self).items() if isinstance(found, list)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Course:
         self.system = system
         self.fleet = fleet
         self.published = 0  # events
+        self.audit: dict[str, Any] = {}  # what `lockstep audit` says of the segment that was judged last
+        self._began = time.time()
         self._ends = Ends()
         self._read: dict[int, int] = {}  # of the topic outcomes
 
@@ -48,6 +51,7 @@ class Course:
         """Publish the next events; all are acked."""
         numbers = range(self.published, self.published + events)
         self.published += events
+        self._began = time.time()
         topic = self.system.topic("ingest")
         published = await asyncio.to_thread(publish, self.system.kafka, topic, numbers, ACCOUNTS, pace)
         assert not published.failed
@@ -64,7 +68,14 @@ class Course:
         for name, devices in (("tv", self.fleet.televisions), ("phone", self.fleet.phones)):
             judge_visible(verdict, published, ACCOUNTS, name, by_account(devices), self._ends)
         self._ends.forget_events()
+        await self._audit(verdict)
         return verdict
+
+    async def _audit(self, verdict: Verdict) -> None:
+        self.audit = await asyncio.to_thread(settled, self.system, self._began)
+        verdict.unaccounted = [str(defect) for defect in self.audit["defects"]]
+        if self.audit["events"] != verdict.events:
+            verdict.unaccounted.append(f"the audit knows of {self.audit['events']} events")
 
     async def _settle(self, published: Published) -> None:
         """Wait until the televisions showed all that they must, or nothing moves any more."""
@@ -107,4 +118,4 @@ async def run_load(
     async with course(system) as made:
         published = await made.publish(events, Pace(rate, dict(actions)))
         verdict = await made.judge(published)
-        return Result(verdict, made.fleet.repeats(), await asyncio.to_thread(settled, system))
+        return Result(verdict, made.fleet.repeats(), made.audit)

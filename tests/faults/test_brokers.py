@@ -126,16 +126,18 @@ def controller(pipeline: Pipeline) -> int:
     return node
 
 
-def judge(pipeline: Pipeline, keeper: Keeper) -> None:
+def judge(pipeline: Pipeline, keeper: Keeper, faults: int, say: Callable[[str, object], None]) -> None:
     """Every acked event is in every topic once, in order; workers ended by themselves at most without a commit."""
     verdicts = pipeline.check()
+    say("events", verdicts["push.a"].taken)
+    say("faults", faults)
     assert verdicts["push.a"].taken > RATE
     assert set(keeper.codes) <= {EXIT_FAILED}
     assert "offsets are missing" not in pipeline.logs()
 
 
 def test_bounced_leaders_and_controllers_lose_nothing(
-    pipeline: Pipeline, brokers: Brokers, tell: Callable[[str], None]
+    pipeline: Pipeline, brokers: Brokers, tell: Callable[[str], None], record_property: Callable[[str, object], None]
 ) -> None:
     """Clean stops and kill -9 in turn, of the leader of a topic on the way and of the controller, while events come."""
     chance = random.Random(SEED)
@@ -147,11 +149,13 @@ def test_bounced_leaders_and_controllers_lose_nothing(
             (brokers.stop if turn // 2 % 2 == turn % 2 else brokers.kill)(node)
             goes_on(pipeline, f"it works without broker {node}")
             brokers.start([node])
-    judge(pipeline, keeper)
+    judge(pipeline, keeper, BOUNCES, record_property)
     tell(f"{BOUNCES} brokers bounced, {len(keeper.codes)} workers stopped themselves")
 
 
-def test_two_brokers_down_ack_nothing_and_lose_nothing(pipeline: Pipeline, brokers: Brokers) -> None:
+def test_two_brokers_down_ack_nothing_and_lose_nothing(
+    pipeline: Pipeline, brokers: Brokers, record_property: Callable[[str, object], None]
+) -> None:
     """One down: it goes on. Two down: no producer gets an ack. All up: it goes on by itself, and all is there."""
     with load(pipeline) as keeper:
         goes_on(pipeline, "the pipeline works")
@@ -163,7 +167,7 @@ def test_two_brokers_down_ack_nothing_and_lose_nothing(pipeline: Pipeline, broke
         nothing_is_acked(pipeline)
         brokers.start((first, second))
         goes_on(pipeline, "it works again")
-    judge(pipeline, keeper)
+    judge(pipeline, keeper, 2, record_property)
 
 
 def nothing_is_acked(pipeline: Pipeline) -> None:

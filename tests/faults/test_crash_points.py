@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from tests.e2e.run import course
 from tests.e2e.system import System
+from tests.faults.conftest import Accept
 from tests.faults.points import ROWS, Crash, one_by_one
 from tests.faults.sweep import Members, crash
 
@@ -32,15 +33,8 @@ async def members(running: System) -> AsyncIterator[Members]:
 async def test_nothing_is_lost_by_a_crash(
     members: Members,
     crashes: tuple[Crash, ...],
-    record_property: Callable[[str, object], None],
-    tell: Callable[[str], None],
+    accept: Accept,
 ) -> None:
     """Wherever a process dies: every event is shown once and has its outcome."""
     verdict = await crash(members, crashes, EVENTS_PER_POINT, RATE)
-    record_property("events", verdict.events)
-    record_property("faults", len(crashes))
-    record_property("lost", len(verdict.lost))
-    record_property("duplicate_visible", len(verdict.twice) + len(verdict.unexpected))
-    record_property("unexplained", len(verdict.without_outcome))
-    tell(f"{' '.join(map(str, crashes))}: {verdict}")
-    assert verdict.good, str(verdict)
+    accept(verdict, " ".join(map(str, crashes)), len(crashes))

@@ -12,6 +12,7 @@ from typing import Final
 from deploy.local.pipeline import Member
 from tests.e2e.run import run_load
 from tests.e2e.system import System
+from tests.faults.conftest import Accept
 from tests.faults.positions import check
 
 SEED: Final = int(os.environ.get("LOCKSTEP_CHAOS_SEED", "3"))
@@ -48,7 +49,7 @@ def naps(members: list[Member], events: int) -> dict[int, Callable[[], None]]:
     return actions
 
 
-async def test_zombies_lose_nothing_and_repeat_nothing(system: System, tell: Callable[[str], None]) -> None:
+async def test_zombies_lose_nothing_and_repeat_nothing(system: System, accept: Accept) -> None:
     """Every stage takes each event once, in order; devices show each once; and no process had to be started again."""
     members = list(system.start().values())
     second = [system.pipeline.worker(name) for name in GROUPS]
@@ -56,7 +57,7 @@ async def test_zombies_lose_nothing_and_repeat_nothing(system: System, tell: Cal
     sleepers = [*(member for member in members if member.name in GROUPS), *second]
     actions = naps(sleepers, EVENTS)
     result = await run_load(system, actions, RATE, events=EVENTS)
-    assert result.verdict.good, str(result.verdict)
     copies = check(system)
     assert all(member.alive for member in system.pipeline.members)
-    tell(f"{EVENTS} events, {len(actions) // 2} zombies (seed {SEED}), {copies} copies dropped")
+    zombies = len(actions) // 2
+    accept(result.verdict, f"{zombies} zombies (seed {SEED}), {copies} copies dropped", zombies)

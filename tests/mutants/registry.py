@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 #: The process is a mutant: read by `site/sitecustomize.py`, which is on the path of child processes alone.
 VARIABLE: Final = "MUTANT"
-_HOMES: Final = ("transport", "decisions", "stores", "devices", "windows")
+#: Every module of this folder but this one and the tests declares mutants.
+_HOMES: Final = sorted({path.stem for path in Path(__file__).parent.glob("[!_]*.py")} - {"registry", "test_mutants"})
 
 
 class Mutant(NamedTuple):
