@@ -125,7 +125,7 @@ class Backlog:
         for lane, head in enumerate(heads):
             if greeted or head < 0 or head > session.positions[lane]:
                 start = session.positions[lane]
-                await self._lane(session, link, recipient, lane, None if greeted or head < 0 else head)
+                await self._lane(session, link, recipient, lane, head, full=greeted is not None or head < 0)
                 if session.is_gone():
                     return
                 if head < 0 and (session.positions[lane] > start or not start):
@@ -139,11 +139,14 @@ class Backlog:
         with suppress(RedisUnavailable):
             await self._stores.heads.fill(session.account, session.device, session.epoch, life, ends)
 
-    async def _lane(self, session: Session, link: Reader, recipient: Recipient, lane: int, upto: int | None) -> None:
-        """All rows of a lane above the position."""
+    async def _lane(
+        self, session: Session, link: Reader, recipient: Recipient, lane: int, head: int, *, full: bool
+    ) -> None:
+        """All rows of a lane above the position, up to the head unless in full."""
+        upto = None if full else head
         while not session.is_gone():
             async with self._reads:
-                rows = await self._stores.inbox.read(session.account, lane, session.positions[lane], upto, PAGE)
+                rows = await self._stores.inbox.read(session.account, lane, session.positions[lane], upto, PAGE, head)
             if session.is_gone() or self._send(session, link, recipient, rows) == len(rows) < PAGE:
                 return
             del rows  # what a slow device has not taken is read again

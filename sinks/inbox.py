@@ -192,18 +192,29 @@ class InboxReader:
         """A reader with its statement prepared. Raises CassandraUnavailable."""
         return cls(cassandra, await cassandra.prepare(f"{_COLUMNS} AND seq <= ? LIMIT ?"))
 
-    async def read(self, account: str, lane: int, after: int, upto: int | None, limit: int) -> list[Notification]:
+    async def read(
+        self, account: str, lane: int, after: int, upto: int | None, limit: int, acked: int = -1
+    ) -> list[Notification]:
         """At most `limit` notifications above `after`, not above `upto` where given. Raises CassandraUnavailable.
 
-        Whose `expires` has passed is for the caller to leave out: a row may outlive it by a second. A row that cannot
-        be read is passed over, and logged; fewer than `limit` always means that there are no more.
+        None that is acked is missing below another that is given. `acked`: a position up to which all rows were acked
+        before this, a head for instance; it saves a second look. Whose `expires` has passed is for the caller to
+        leave out: a row may outlive it by a second. A row that cannot be read is passed over, and logged; fewer than
+        `limit` means that there are no more.
         """
+        found = await self._read(account, lane, after, _LARGEST if upto is None else upto, limit)
+        if upto is None and found and found[-1].seq > acked:
+            # one replica may show a row so early that the others were asked before they had the row before it;
+            # that one is acked since, or its successor would not have been sent
+            found = await self._read(account, lane, after, found[-1].seq, limit)
+        return found
+
+    async def _read(self, account: str, lane: int, after: int, upto: int, limit: int) -> list[Notification]:
         found: list[Notification] = []
-        last = _LARGEST if upto is None else upto
         while len(found) < limit:
             self.reads += 1
             wanted = limit - len(found)
-            rows = await self._execute(self._statement, (account, lane, after, last, wanted))
+            rows = await self._execute(self._statement, (account, lane, after, upto, wanted))
             found.extend(_readable(account, lane, rows))
             if len(rows) < wanted:
                 break

@@ -87,7 +87,9 @@ class MemoryInbox:
             await self._schedule.gate(self._actor, f"row {row.seq}")
             self._rows[row.seq] = row
 
-    async def read(self, account: str, lane: int, after: int, upto: int | None, limit: int) -> list[Notification]:
+    async def read(
+        self, account: str, lane: int, after: int, upto: int | None, limit: int, acked: int = -1
+    ) -> list[Notification]:
         """The rows of the moment."""
         await self._schedule.gate(self._actor, f"reads lane {lane} above {after}")
         found = [

@@ -80,7 +80,9 @@ class Answered:
     def __init__(self, found: tuple[int, ...]) -> None:
         self._found = list(found)
 
-    async def read(self, account: str, lane: int, after: int, upto: int | None, limit: int) -> list[Notification]:
+    async def read(
+        self, account: str, lane: int, after: int, upto: int | None, limit: int, acked: int = -1
+    ) -> list[Notification]:
         """As the real reader does."""
         read = Read(lane, after, upto, limit)
         if not self._found:

@@ -118,7 +118,9 @@ class FakeInbox:
     reads: list[tuple[int, int, int | None]] = field(default_factory=list)
     hook: Any = None
 
-    async def read(self, account: str, lane: int, after: int, upto: int | None, limit: int) -> list[Notification]:
+    async def read(
+        self, account: str, lane: int, after: int, upto: int | None, limit: int, acked: int = -1
+    ) -> list[Notification]:
         """As the real reader does."""
         await asyncio.sleep(0)
         self.reads.append((lane, after, upto))
