@@ -60,12 +60,12 @@ def system(prepare: Prepare, prefix: str, tmp_path: Path) -> Iterator[System]:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def running(
     prepare: Prepare, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
-    """A system that all tests of a module share: every worker and the edge are up."""
-    name = request.node.path.stem.removeprefix("test_").replace("_", "-")
+    """A system that all tests of a folder share: every worker and the edge are up. A test has accounts of its own."""
+    name = request.node.path.name
     with prepare(f"{name}-{uuid.uuid4().hex[:8]}.", tmp_path_factory.mktemp(name)) as made:
         made.start()
         yield made
