@@ -21,6 +21,7 @@ from streams.stage import Factory, Resources, Stage
 from streams.tables import Full, make_table
 from streams.topology import StageBinding, Topology, milliseconds
 from streams.transport import Chain, add_agent, attach, make_app, run, stats
+from streams.transport.mark import origin_of
 
 log = logging.getLogger(__name__)
 #: A worker that has records to take and commits none for this long is not live, s.
@@ -32,7 +33,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
     configure_logs(worker, settings.log_level)
     topic_id = ingest_topic_id(settings)
     factories = {binding: factory(binding.handler) for binding in topology.bindings(worker)}
-    app = build_app(worker, settings, topology)
+    app = build_app(worker, settings, topology, origin_of(topology.epoch, topic_id))
     metrics = Metrics()
     tables = {name: _table(app, name, worker, settings, topology) for name in topology.tables_of(worker)}
 
@@ -57,8 +58,8 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
         return run(app, resources=opening(app, settings, factories, stage))
 
 
-def build_app(worker: str, settings: Settings, topology: Topology) -> Any:
-    """The Faust app of a worker, its transport attached."""
+def build_app(worker: str, settings: Settings, topology: Topology, origin: str) -> Any:
+    """The Faust app of a worker, its transport attached; its commits count in the offsets of `origin`."""
     spec = topology.workers[worker]
     lanes = spec.lanes or topology.lane_names()
     app = make_app(
@@ -78,7 +79,7 @@ def build_app(worker: str, settings: Settings, topology: Topology) -> Any:
             "linger.ms": min(milliseconds(topology.lanes[lane].linger) for lane in lanes),
             "message.max.bytes": settings.kafka.max_message_bytes,
         },
-        chain=chain_of(worker, settings.topic_prefix, topology),
+        chain=chain_of(worker, settings.topic_prefix, topology)._replace(origin=origin),
     )
     return app
 

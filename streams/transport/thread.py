@@ -36,6 +36,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     _waiter: asyncio.Future[None] | None = None
     _woken = False
 
+    @property
+    def _origin(self) -> str:
+        origin: str = self.transport.chain.origin
+        return origin
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
@@ -121,7 +126,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         try:
             await consumer.commit(
                 {
-                    TopicPartition(*source): OffsetAndMetadata(mark.offset, encode_metadata(mark))
+                    TopicPartition(*source): OffsetAndMetadata(mark.offset, encode_metadata(mark, self._origin))
                     for source, mark in ours.items()
                 }
             )
@@ -145,7 +150,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 consumer.seek(tp, committed[tp].offset)
             else:
                 await consumer.seek_to_beginning(tp)
-        return {(tp[0], tp[1]): decode_metadata(at.offset, at.metadata) for tp, at in committed.items()}
+        return {(tp[0], tp[1]): decode_metadata(at.offset, at.metadata, self._origin) for tp, at in committed.items()}
 
     def end_of(self, source: Partition) -> int | None:
         """Offset after the partition's last record, as of the last fetch; None while unknown. From any thread."""

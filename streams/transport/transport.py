@@ -14,10 +14,14 @@ from streams.transport.producer import BatchProducer
 
 
 class Chain(NamedTuple):
-    """The topics between stages that an app reads and writes: those in which sessions begin with a marker."""
+    """The topics between stages that an app reads and writes: those in which sessions begin with a marker.
+
+    `origin` names the topic whose offsets are positions (`mark.origin_of`), for commits to say so.
+    """
 
     reads: frozenset[str]
     writes: frozenset[str]
+    origin: str = ""
 
 
 NO_CHAIN: Final = Chain(frozenset(), frozenset())

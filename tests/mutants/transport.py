@@ -105,7 +105,7 @@ def watermark_not_restored() -> None:
     """A life begins at the committed offset and knows nothing of what was taken below it."""
     from streams.transport import mark, thread
 
-    def unknown(offset: int, metadata: str | None) -> mark.Mark:
+    def unknown(offset: int, metadata: str | None, origin: str = "") -> mark.Mark:
         return mark.Mark(offset, mark.NOTHING_TAKEN)
 
     replace(mark, "decode_metadata", unknown)

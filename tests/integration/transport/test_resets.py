@@ -6,7 +6,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from streams.transport import EXIT_FAILED
 from streams.transport.mark import NOTHING_TAKEN, Mark
-from tests.integration.transport.pipeline import PARTITIONS, Pipeline
+from tests.integration.transport.pipeline import PARTITIONS, Pipeline, until
 
 LIMIT = 200  # copies in a row
 
@@ -79,3 +79,20 @@ def test_a_reset_of_a_whole_group_repeats_and_loses_nothing(pipeline: Pipeline) 
     verdicts = pipeline.check()
     assert verdicts["push.a"].copies > 0
     goes_on(pipeline)
+
+
+def test_ingest_made_anew_under_the_same_epoch_is_found_before_anything_is_taken(pipeline: Pipeline) -> None:
+    """Nothing of the old topic is left on the way to tell of it: the commits do. A higher epoch is as it should be."""
+    pipeline.create()
+    pipeline.fill(2000)
+    router, lane = pipeline.start("router", origin="1:aaaa"), pipeline.start("lane", origin="1:aaaa")
+    pipeline.drain()
+    assert (router.stop(), lane.stop()) == (0, 0)
+    before = pipeline.committed("lane")
+    lane = pipeline.start("lane", origin="1:bbbb")
+    assert lane.process.wait(60) == EXIT_FAILED
+    assert "ingest topic 1:aaaa (epoch:id), the cluster's is 1:bbbb" in lane.log.read_text()
+    assert pipeline.committed("lane") == before
+    lane = pipeline.start("lane", origin="2:bbbb")
+    until(lambda: lane.assigned() == 2 * PARTITIONS, "it works")
+    assert lane.stop() == 0

@@ -41,6 +41,7 @@ class Options(msgspec.Struct, kw_only=True):
     fail_at: int = -1
     stop_partition: int = -1  # that `notify` does not go on with
     copies: int = 100_000
+    origin: str = ""  # the topic whose offsets commits count in
     producer: dict[str, int | str] = {}
 
 
@@ -78,7 +79,9 @@ def chain_of(options: Options) -> Chain:
     """The topics of a worker in which sessions begin with a marker."""
     reads, writes = CHAINS[options.kind]
     return Chain(
-        frozenset(options.prefix + name for name in reads), frozenset(options.prefix + name for name in writes)
+        frozenset(options.prefix + name for name in reads),
+        frozenset(options.prefix + name for name in writes),
+        options.origin,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.transport.mark import NOTHING_TAKEN, Mark, decode_metadata, encode_metadata
+from streams.transport.mark import NOTHING_TAKEN, ForeignOrigin, Mark, decode_metadata, encode_metadata, origin_of
 
 NUMBERS = st.integers(min_value=-1, max_value=2**63 - 1)
 
@@ -18,6 +18,24 @@ def test_a_mark_comes_back(offset: int, taken: int, clock: int) -> None:
     assert decode_metadata(offset, encode_metadata(mark)) == mark
 
 
+@given(NUMBERS, NUMBERS, st.integers(0, 2**15), st.binary(min_size=4, max_size=4))
+def test_a_mark_comes_back_with_the_topic_that_it_counts_in(taken: int, clock: int, epoch: int, topic: bytes) -> None:
+    """To a process that knows the same topic, and to one that knows none."""
+    origin = origin_of(epoch, topic)
+    metadata = encode_metadata(Mark(7, taken, clock), origin)
+    assert decode_metadata(7, metadata, origin) == decode_metadata(7, metadata) == Mark(7, taken, clock)
+
+
+def test_a_topic_made_anew_under_the_same_epoch_is_no_continuation() -> None:
+    """Its offsets begin again: what is new would lie below the watermark. With a higher epoch all of it lies above."""
+    metadata = encode_metadata(Mark(7, 5), origin_of(1, b"old."))
+    with pytest.raises(
+        ForeignOrigin, match=r"topic 1:6f6c642e \(epoch:id\), the cluster's is 1:6e65772e: .* Raise `epoch`"
+    ):
+        decode_metadata(7, metadata, origin_of(1, b"new."))
+    assert decode_metadata(7, metadata, origin_of(2, b"new.")) == Mark(7, 5)
+
+
 @given(NUMBERS)
 def test_a_watermark_alone_is_readable(taken: int) -> None:
     """As releases wrote it that knew no log time."""
@@ -27,10 +45,10 @@ def test_a_watermark_alone_is_readable(taken: int) -> None:
 @pytest.mark.parametrize(
     "metadata",
     [None, "", " 1", "1 ", "+1", "-2", "1.5", "0x10", "1_000", "२", "{}", "9" * 30, "1 x", "1 2 3", "1  2", "x 1",
-     "1 -2", "1 " + "9" * 30],
+     "1 -2", "1 " + "9" * 30, "1 2 1:", "1 2 1:x", "1 2 1:ab 3"],
 )  # fmt: skip
 def test_foreign_metadata_is_unknown(metadata: str | None) -> None:
-    """What is not one or two plain numbers starts low, which only repeats."""
+    """What has another form starts low, which only repeats."""
     assert decode_metadata(3, metadata) == Mark(3, NOTHING_TAKEN)
 
 
