@@ -126,6 +126,12 @@ def test_bytes_that_are_no_json_do_not_fold() -> None:
     assert survivors(*(envelope(n, content_type="text/plain") for n in (1, 2))) == [("e1",), ("e2",)]
 
 
+def test_without_a_rule_all_leave_as_they_are() -> None:
+    """Nothing is made where nothing can fold."""
+    plain = [envelope(n, type="plain") for n in (1, 2)]
+    assert merge(plain, POLICIES) == (plain, [])
+
+
 def test_a_merged_notification_stays_small() -> None:
     """So many events, and no more bytes than an event may have; then another one begins."""
     many = [envelope(n, titles([])) for n in range(MAX_EVENTS + 2)]

@@ -182,6 +182,15 @@ def test_nothing_is_forgotten_before_the_commit_has_passed() -> None:
     assert judging.judge([SeenEntry(name(119), 119, 0, 119 * BUCKET)])[0] == [REPLAY]
 
 
+def test_over_its_bound_a_state_forgets_the_oldest_early() -> None:
+    """Counted; what the oldest bucket knew is new again, in the rows that are read too."""
+    judging = SeenState(7, WINDOW, 3)
+    rows = fill(judging, range(100, 105))
+    assert (len(judging), judging.early_drops) == (3, 2)
+    assert judging.dead_rows(100) == list(rows)[:2]
+    assert len(recovered(SeenState(7, WINDOW, 3), rows.items())) == 3
+
+
 def test_a_deleted_row_buries_its_bucket_and_all_before_it() -> None:
     """Recovery holds no more than what is needed; rows that are not yet deleted are deleted by this life."""
     judging = seen()
