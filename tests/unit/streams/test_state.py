@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams import state
@@ -133,6 +133,8 @@ def plainly_latest(entries: list[LatestEntry]) -> list[LatestVerdict]:
     st.lists(st.integers(1, 40), max_size=5),
     st.sampled_from([0, 24]),
 )
+@example([(1, 0), (1, 2), (1, 1)], [], 0)
+@example([(1, 0), (1, 2), (1, 1)], [], 24)
 def test_latest_follows_the_rule_however_batches_are_cut(
     steps: list[tuple[int, int]], cuts: list[int], few: int
 ) -> None:
