@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.seen import SeenState
-from tests.unit.streams.test_seen_model import faults
+from tests.models.test_seen import faults
 
 #: Runs in which a batch that begins like an earlier one and is shorter leaves out what a later record repeats.
 SEEDS = range(120, 130)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.mutants.registry import mutant, replace
 
-SEEN = "tests/unit/streams/test_seen_model.py::test_an_id_takes_effect_once_and_none_is_lost"
+SEEN = "tests/models/test_seen.py::test_an_id_takes_effect_once_and_none_is_lost"
 CLOCKS = "tests/unit/agents/test_clocks.py"
 
 
@@ -40,7 +40,7 @@ def row_keyed_by_first_offset() -> None:
     replace(RowKey, "encode", encode)
 
 
-@mutant("tests/unit/streams/test_collisions.py::test_many_ids_are_all_new")
+@mutant("tests/models/test_collisions.py::test_many_ids_are_all_new")
 def fingerprint_of_32_bits() -> None:
     """Of a fingerprint 32 bits count instead of 96; by chance 300,000 ids then have about ten that are equal."""
     from streams import fingerprint

@@ -60,7 +60,7 @@ def test_the_limits_themselves_still_pass() -> None:
 
 def test_a_refusal_for_age_names_age_and_limit() -> None:
     """On-call reads the numbers in the outcome."""
-    assert stale("route", 1_006_000, 1_000_000, 1_005_000).detail == "route: age 6000 ms, limit 5000 ms"
+    assert stale("route", 1_006_000, 1_000_000, 1_005_000).text() == "route: age 6000 ms, limit 5000 ms"
 
 
 def test_the_first_gate_that_refuses_decides() -> None:
@@ -78,6 +78,7 @@ def test_an_unknown_type_is_named() -> None:
         "unknown-type",
         "no use case has the type 't'",
     )
+    assert refusal.text() == "unknown-type: no use case has the type 't'"
 
 
 def test_deadline_and_expiry_are_the_nearer_of_policy_and_event() -> None:

@@ -12,20 +12,8 @@ from edge.protocol import Session, Sessions, State
 from edge.stores import Stores
 from sinks.devices import Device
 from streams.targets import Predicate
-from tests.unit.edge.doubles import (
-    LANES,
-    ME,
-    NOW,
-    FakeHeads,
-    FakeInbox,
-    FakeLease,
-    FakeLink,
-    FakePresence,
-    FakeRegistry,
-    note,
-    row,
-    texts,
-)
+from tests.unit.edge.doubles import LANES, ME, NOW, FakeLease, FakeLink, note, row, texts
+from tests.unit.edge.stores import FakeHeads, FakeInbox, FakePresence, FakeRegistry
 
 
 class Scene:

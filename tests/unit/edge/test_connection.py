@@ -164,7 +164,9 @@ def test_a_shut_connection_waits_for_the_devices_close() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "code"), [(b"\x81\x01a", 1002), (frame(b"", Opcode.BINARY), 1003), (b"\x81\xff" + b"x" * 12, 1009)]
+    ("data", "code"),
+    [(b"\x81\x01a", 1002), (frame(b"", Opcode.BINARY), 1003), (b"\x81\xff" + b"x" * 12, 1009)],
+    ids=["not masked", "binary", "too long"],  # the mask is drawn anew in each process
 )
 def test_a_frame_against_the_protocol_is_answered_with_its_code(data: bytes, code: int) -> None:
     """Before anything else is read of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.coverage import Coverage
@@ -11,6 +11,7 @@ Said = list[tuple[int, int]]
 
 
 @given(st.lists(st.tuples(st.integers(-1, 30), st.integers(0, 30)), max_size=12))
+@example([(4, 6), (0, 6), (0, 9)])
 def test_each_position_has_its_first_word(said: Said) -> None:
     """Whatever the order and overlap of the ranges."""
     ranges = [(since, to) for since, to in said if to > since]

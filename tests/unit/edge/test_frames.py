@@ -106,6 +106,7 @@ def test_a_frame_against_the_protocol_has_its_close_code(data: bytes, code: int)
 
 
 @given(st.binary(max_size=20))
+@example(b"\xff")
 def test_a_text_is_utf8_or_has_its_close_code(payload: bytes) -> None:
     """1007, as the standard has it, for what Python's decoder refuses too."""
     refused = attempt(lambda: frames.check_text(payload))

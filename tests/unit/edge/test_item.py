@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge import cursor as cursors
 from edge import item
-from edge.item import timestamp
+from edge.cursor import Cursor
+from edge.item import Filling, Limits, Recipient, timestamp
 from sinks.rows import Notification
-from streams.targets import EVERY
+from streams.targets import EVERY, Predicate
 
 
 def row(content_type: str = "application/json", payload: bytes = b'{"a": 1}', **changes: Any) -> Notification:
@@ -85,3 +87,38 @@ def test_texts_of_producers_are_escaped(text: str, events: list[str]) -> None:
 def test_any_number_of_ms_is_a_time(ms: int, text: str) -> None:
     """Out of range is the nearest that can be written."""
     assert timestamp(ms) == text
+
+
+NOW = 1_700_000_000_000
+START = Cursor(cursors.fingerprint("alice"), NOW // 1000, (0, 0))
+
+
+def page(*rows: Notification, items: int = 10, size: int = 1 << 20) -> tuple[Filling, bool]:
+    """A page for a television, and whether it took all of these rows."""
+    filling = Filling(Recipient("tv", 1, 0), START, ("high", "low"), Limits(items, size), NOW)
+    return filling, filling.take(rows)
+
+
+def test_an_item_of_a_page_has_the_cursor_behind_its_row() -> None:
+    """Rows for others, and those whose life is over, move it and are not shown."""
+    other, over = row(seq=2, target=Predicate(ids=("phone",))), row(seq=3, expires=NOW)
+    filling, all_ = page(row(seq=1), other, over, row(seq=4))
+    shown = [json.loads(each) for each in filling.items]
+    places = [cursors.decode(each["cursor"], 2).positions for each in shown]
+    assert (all_, places, filling.positions) == (True, [(0, 1), (0, 4)], [0, 4])
+    assert [each["lane"] for each in shown] == ["low", "low"]
+
+
+def test_a_page_ends_before_the_first_row_that_does_not_fit() -> None:
+    """By number and by size; a first item always fits."""
+    rows = [row(seq=seq) for seq in (1, 2, 3)]
+    filling, all_ = page(*rows, items=2)
+    assert (all_, filling.full, filling.room, filling.positions) == (False, True, 0, [0, 2])
+    filling, all_ = page(*rows, size=1)
+    assert (all_, filling.full, filling.room, filling.positions) == (False, False, 9, [0, 1])
+
+
+def test_a_page_looks_at_a_bounded_number_of_rows() -> None:
+    """A device that is not meant has its answer soon."""
+    filling, all_ = page(*(row(seq=seq, target=Predicate(ids=("phone",))) for seq in range(1, 99)), items=1)
+    assert (all_, filling.items, filling.positions) == (False, [], [0, 8])

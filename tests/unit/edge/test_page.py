@@ -14,7 +14,8 @@ from edge.cursor import Cursor
 from edge.item import Limits, Recipient
 from edge.page import PageReader
 from streams.targets import EVERY, Predicate
-from tests.unit.edge.doubles import LANES, NOW, FakeInbox, row
+from tests.unit.edge.doubles import LANES, NOW, row
+from tests.unit.edge.stores import FakeInbox
 
 NOBODY = Predicate(ids=("other",))
 START = Cursor(cursors.fingerprint("alice"), NOW, (0, 0, 0, 0))

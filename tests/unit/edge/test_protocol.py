@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from edge import cursor as cursors
 from edge.cursor import BadCursor, Cursor
-from edge.protocol import Range, Session, Sessions, State
-from tests.unit.edge.doubles import LANES, ME, NOW, FakeLink, note, texts
+from edge.protocol import Range, Session, Sessions, State, backlog_frame
+from tests.unit.edge.doubles import LANES, ME, NOW, FakeLink, note, row, texts
 
 MS = NOW * 1000
 
@@ -76,6 +76,15 @@ def test_the_cursor_of_a_frame_is_that_behind_it() -> None:
         cursors.encode(Cursor(fingerprint, NOW, (5, 2, 9, 4))),
     ]
     assert session.positions == [5, 2, 9, 4]
+
+
+def test_a_row_of_the_inbox_has_the_frame_of_a_push() -> None:
+    """With the cursor of the session behind it."""
+    _, session, _ = live(1, 2, 3, 4)
+    session.move(2, 9)
+    [message] = texts(backlog_frame(session, row(2, 9), LANES, cursors.encode_as_of(NOW)))
+    cursor = cursors.encode(Cursor(cursors.fingerprint("alice"), NOW, (1, 2, 9, 4)))
+    assert (message["type"], message["item"]["data"], message["item"]["cursor"]) == ("notification", 9, cursor)
 
 
 def test_others_and_notes_whose_life_is_over_only_move_the_position() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -23,7 +22,6 @@ from edge.trace import (
     way_of,
 )
 from edge.tracing_text import as_object, lines
-from streams.check import load
 from streams.deadletters import Action, Done, Identity, Origin, dead_letter, done
 from streams.envelope import (
     TICK,
@@ -38,8 +36,9 @@ from streams.envelope import (
 )
 from streams.marker import HEADERS
 from streams.outcomes import Outcome, encode_outcomes
+from tests.unit.fakes import shipped_topology
 
-TOPOLOGY = load((Path(__file__).parents[3] / "topics.yaml").read_text(), "topics.yaml", handlers=False)
+TOPOLOGY = shipped_topology()
 NOW = 1_800_000_000_000
 ACCOUNT = "zoë"
 SEQ = position(1, 7)

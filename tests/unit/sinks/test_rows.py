@@ -8,6 +8,7 @@ import uuid
 import msgspec
 import pytest
 
+from sinks import rows
 from sinks.rows import MAX_TTL_S, Notification, Packer, notification_of, row_of
 from streams.envelope import notification_id
 from streams.targets import Predicate
@@ -91,9 +92,11 @@ def test_rows_of_the_same_lengths_share_a_layout() -> None:
     assert packer.pack(row_of(envelope(2), NOW)) == Packer(b"q").pack(row_of(envelope(2), NOW))
 
 
-def test_the_layouts_kept_are_bounded() -> None:
+def test_the_layouts_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hostile lengths cannot fill the memory, and rows stay right."""
+    monkeypatch.setattr(rows, "_MAX_LAYOUTS", 5)
     packer = Packer(b"q")
-    packer._layouts.update({(n, 0): struct.Struct(">i") for n in range(1000, 11_000)})
-    packer.pack(row_of(envelope(), NOW))
-    assert len(packer._layouts) == 1
+    for length in range(12):
+        row = row_of(envelope(account="a" * length), NOW)
+        assert packer.pack(row) == Packer(b"q").pack(row)
+        assert 1 <= len(packer._layouts) <= 5

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from streams.envelope import Envelope, ForeignTopic, UnknownVersion, decode_envelope, encode
 from streams.fresh import Fresh, LongReplay, Replays
-from tests.unit.agents.test_notify import envelope
 from tests.unit.fakes import FakeBatch, FakeOutput, FakeRecord, at, make_stage
+from tests.unit.sinks.make import envelope
 
 LIMIT = 5
 verify = make_stage("notify", FakeOutput(), lane=1).verify

@@ -1,14 +1,12 @@
-"""The index against a dict: batches, single keys, growth, crowded lines, memory."""
+"""The index against a dict: batches, single keys, growth, crowded lines."""
 
 from struct import Struct
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.index import MISSING, Index, Keys, key_of
-from streams.rows import LATEST, SEEN, Layout
 
 CELL = np.dtype([("low", "<u4"), ("value", "<u4")])
 #: Few different numbers: the same 8 bytes with other 4 bytes behind them, and lines that overflow, last line included.
@@ -60,6 +58,16 @@ def test_a_cell_can_be_overwritten(count: int) -> None:
     assert values == [*range(count - 1), 77]
 
 
+def test_keys_with_the_same_8_bytes_are_told_apart() -> None:
+    """Also in a batch, where all are looked for at once."""
+    index = small_index()
+    names = {(key, low): key + low for key in range(1, 40) for low in range(2)}
+    index.insert(*arrays(names))
+    keys, cells = arrays({(key, low): 0 for key in range(1, 40) for low in range(3)})
+    values = [None if slot == MISSING else index.cell_at(slot)[1] for slot in index.find(keys, cells["low"]).tolist()]
+    assert values == [names.get((int(key), int(low))) for key, low in zip(keys, cells["low"], strict=True)]
+
+
 def test_expected_keys_fit_without_growing() -> None:
     """An index made for a number of keys keeps its size for that many."""
     index = small_index(1000)
@@ -70,25 +78,6 @@ def test_expected_keys_fit_without_growing() -> None:
     index.insert_one(1, 0, 0)
     index.insert(keys + np.uint64(1), np.zeros(1000, CELL))
     assert index.nbytes > size
-
-
-@pytest.mark.parametrize("layout", [SEEN, LATEST])
-def test_a_key_takes_at_most_40_bytes_all_along_the_growth(layout: Layout) -> None:
-    """Counted from the arrays themselves, at every step from 30,000 to 300,000 keys, on the average of the steps."""
-    rng = np.random.default_rng(3)
-    index = Index(layout.cell, layout.cell_packer)
-    each = []
-    for step in range(30):
-        keys = rng.integers(1, 2**64, 10_000, np.uint64)
-        cells = np.zeros(10_000, layout.cell)
-        cells["low"] = step
-        index.insert(keys, cells)
-        if step >= 3:
-            each.append(index.nbytes / len(index))
-    assert len(index) == 300_000
-    assert np.mean(each) <= 40
-    assert max(each) <= 43
-    assert (index.find(keys, cells["low"]) != MISSING).all()
 
 
 def test_no_key_is_the_empty_mark() -> None:

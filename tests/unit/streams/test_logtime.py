@@ -67,7 +67,7 @@ def test_the_restart_stands_before_the_first_that_is_held() -> None:
     assert of.hold(60, 1) == []
     of.pass_time(9, 108)
     assert of.progress() == Progress(8, 50, 99)
-    assert of.remaining() == 2
+    assert (len(of), of.remaining()) == (1, 2)
     assert of.pass_time(10, 131) == [60]
     assert of.progress() == Progress(11, 60, 131)
     assert of.remaining() is None

@@ -1,7 +1,7 @@
 """Rows of a changelog: what is written is read, and what is damaged is refused."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.rows import HEADER_BYTES, LATEST, SEEN, BadRow, RowKey, decode_key, decode_row, encode_row
@@ -50,6 +50,7 @@ def test_a_row_cut_anywhere_is_refused(cut: int) -> None:
 
 
 @given(st.integers(0, len(ROW) - 1), st.integers(1, 255))
+@example(len(ROW) - 1, 1)
 def test_a_row_with_one_wrong_byte_is_refused(at: int, flip: int) -> None:
     """Whichever byte it is, header included."""
     damaged = bytearray(ROW)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams import state
@@ -133,6 +133,8 @@ def plainly_latest(entries: list[LatestEntry]) -> list[LatestVerdict]:
     st.lists(st.integers(1, 40), max_size=5),
     st.sampled_from([0, 24]),
 )
+@example([(1, 0), (1, 2), (1, 1)], [], 0)
+@example([(1, 0), (1, 2), (1, 1)], [], 24)
 def test_latest_follows_the_rule_however_batches_are_cut(
     steps: list[tuple[int, int]], cuts: list[int], few: int
 ) -> None:
@@ -180,6 +182,15 @@ def test_nothing_is_forgotten_before_the_commit_has_passed() -> None:
     judging.release(10_000)
     assert len(judging) == BUCKETS + 1
     assert judging.judge([SeenEntry(name(119), 119, 0, 119 * BUCKET)])[0] == [REPLAY]
+
+
+def test_over_its_bound_a_state_forgets_the_oldest_early() -> None:
+    """Counted; what the oldest bucket knew is new again, in the rows that are read too."""
+    judging = SeenState(7, WINDOW, 3)
+    rows = fill(judging, range(100, 105))
+    assert (len(judging), judging.early_drops) == (3, 2)
+    assert judging.dead_rows(100) == list(rows)[:2]
+    assert len(recovered(SeenState(7, WINDOW, 3), rows.items())) == 3
 
 
 def test_a_deleted_row_buries_its_bucket_and_all_before_it() -> None:

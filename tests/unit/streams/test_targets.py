@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.targets import (
@@ -122,6 +122,7 @@ GATEWAYS = st.dictionaries(st.integers(1, 3), st.none() | st.integers(1, 2))
 
 
 @given(PREDICATES, FLEETS, GATEWAYS, st.integers(0, 9))
+@example(Predicate(types=1), Fleet({"a": (2, 0, 0, b"")}, {}), {}, 0)
 def test_every_targeted_device_has_exactly_one_path(
     predicate: Predicate, fleet: Fleet, gateways: dict[int, int | None], oldest: int
 ) -> None:

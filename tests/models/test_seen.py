@@ -9,7 +9,7 @@ import pytest
 from streams import state
 from streams.index import Index
 from streams.seen import NEW, SeenEntry, SeenState, SeenVerdict
-from tests.unit.streams.lives import WINDOW, LogRecord, Run
+from tests.models.lives import WINDOW, LogRecord, Run
 
 
 def entry(offset: int, record: LogRecord, now: int) -> SeenEntry:

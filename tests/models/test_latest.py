@@ -4,7 +4,7 @@ import pytest
 
 from streams import state
 from streams.latest import LatestEntry, LatestState
-from tests.unit.streams.lives import WINDOW, LogRecord, Run
+from tests.models.lives import WINDOW, LogRecord, Run
 
 
 def entry(offset: int, record: LogRecord, now: int) -> LatestEntry:
