@@ -11,7 +11,7 @@ CORE := $(wildcard $(join $(addprefix tests/unit/,$(dir $(PURE))),$(addprefix te
 # Faults of the servers, which take minutes each: `make faults` has them.
 LONG := $(addprefix tests/faults/test_,brokers.py stores.py zombies.py flapping.py)
 # Never written by hand: a lock file names no package index.
-COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --no-emit-find-links \
+COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help

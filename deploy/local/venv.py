@@ -30,7 +30,8 @@ def make(report: Callable[[str], None], root: Path = _ROOT) -> None:
     report("venv      installing the locked dependencies ...")
     python = str(directory / "bin/python")
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    _run([*pip, "--require-hashes", "-r", str(root / "requirements-dev.txt")], "pip cannot install the dependencies")
+    locked = [*pip, "--no-deps", "--require-hashes", "-r", str(root / "requirements-dev.txt")]  # nothing to resolve
+    _run(locked, "pip cannot install the dependencies")
     _run([*pip, "--no-deps", "--no-build-isolation", "-e", str(root)], "pip cannot install lockstep itself")
     (directory / _STAMP).write_text(stamp)
     report(f"venv      ready in {monotonic() - started:.0f} s")
