@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -74,6 +76,13 @@ def end(status: int) -> None:
     """End the command with an exit status."""
     if status:
         sys.exit(status)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with an exit status, and wait for no thread: one may wait for a server that is not there."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 pass_settings = click.make_pass_decorator(Settings)

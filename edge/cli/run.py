@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from edge.cli.common import end, pass_settings, topology_of
+from edge.cli.common import leave, pass_settings, topology_of
 from streams.settings import Settings
 
 
@@ -22,4 +22,4 @@ def run(settings: Settings, worker: str) -> None:
     topology = topology_of(settings)
     if worker not in topology.workers:
         raise click.ClickException(unknown("worker", worker, topology.workers))
-    end(main(worker, settings, topology))
+    leave(main(worker, settings, topology))

@@ -31,7 +31,8 @@ def run(
     """Run until SIGTERM or SIGINT, then finish and commit what is in work: 0. After a failure, without a commit: 70.
 
     `resources` is entered on the app's loop before the app starts, so agents may be added in it, and left after the app
-    has stopped. After a failure the process ends within `stop_limit` seconds, by force if it must.
+    has stopped. After a failure this ends within `stop_limit` seconds, or the process does by force. Threads of clients
+    may outlive it, waiting for a server: whoever calls this should not wait for them.
     """
     gc.set_threshold(*GC_THRESHOLDS)
     loop = (
@@ -41,7 +42,9 @@ def run(
     stop = asyncio.Event()
     for number in SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    app.transport.failures.listen(lambda cause: _stop_soon(loop, stop, stop_limit))
+    force = threading.Timer(stop_limit, os._exit, [EXIT_FAILED])
+    force.daemon = True
+    app.transport.failures.listen(lambda cause: _stop_soon(loop, stop, force))
     try:
         code: int = loop.run_until_complete(_serve(app, resources, stop))
         return code
@@ -50,6 +53,7 @@ def run(
             loop.remove_signal_handler(number)
         _cancel_all(loop)
         loop.close()
+        force.cancel()
 
 
 async def _serve(app: Any, resources: Callable[[], AbstractAsyncContextManager[object]], stop: asyncio.Event) -> int:
@@ -86,10 +90,8 @@ async def _live(app: Any, stopping: asyncio.Future[Any]) -> None:
             await asyncio.wait([starting])
 
 
-def _stop_soon(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, limit: float) -> None:
+def _stop_soon(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, force: threading.Timer) -> None:
     """From any thread: ask for the stop, and see to it that it happens."""
-    force = threading.Timer(limit, os._exit, [EXIT_FAILED])
-    force.daemon = True
     force.start()
     loop.call_soon_threadsafe(stop.set)
 

@@ -216,3 +216,13 @@ def test_durations_and_times() -> None:
     assert when("2027-01-15T08:00:00Z") == 1_800_000_000_000
     assert 0 <= time.time() * 1000 - 900_000 - when("15m") < 60_000
     assert moment("08:00") % 86_400_000 == 8 * 3_600_000
+
+
+def test_a_worker_that_has_ended_waits_for_no_thread() -> None:
+    """Its status is told, and its last words are printed, though a thread of a client would hold up the exit."""
+    code = (
+        "import threading; threading.Thread(target=threading.Event().wait).start()\n"
+        "from edge.cli.common import leave; print('over'); leave(70)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (70, "over\n", "")

@@ -126,6 +126,20 @@ def test_a_stop_that_hangs_is_forced(broker: Broker, tmp_path: Path, monkeypatch
     assert forced.is_set()
 
 
+def test_what_runs_on_after_the_stop_is_not_ended(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is that of the stop: once that is over, nobody ends the process behind its back."""
+    ended = threading.Event()
+    monkeypatch.setattr(os, "_exit", lambda code: ended.set())
+    life = Life(broker, tmp_path, _counting(9, _raise), 5.0)
+    assert run(life.app, stop_limit=1.0) == EXIT_FAILED
+    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    for timer in timers:
+        timer.join(10)
+    assert not ended.is_set()
+
+
 def test_the_snapshot_before_the_start_is_empty(broker: Broker, tmp_path: Path) -> None:
     """No partitions, not recovered, no failure."""
     life = Life(broker, tmp_path, _counting(9, _raise), 5.0)
