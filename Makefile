@@ -18,7 +18,7 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 PEERS := .local/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh bench-route
+.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh bench-route bench-state
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ bench-route: venv ## measure the router beside Faust, Quix Streams, Kafka Stream
 	@$(LOCAL) tools --only kafka --jdk
 	@$(MAKE) --no-print-directory $(PEERS)/python/stamp $(PEERS)/kafka-streams/stamp
 	@$(BIN)/python -m bench.route $(SYSTEMS)
+
+bench-state: venv ## measure the tables from 1e5 to 1e8 keys, as far as memory goes; SIZES="1e6 1e7": at these
+	@$(LOCAL) tools --only kafka
+	@$(BIN)/python -m bench.state $(SIZES)
 
 $(PEERS)/python/stamp: bench/peers/requirements.txt
 	$(PYTHON) -m venv --clear $(@D)

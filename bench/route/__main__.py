@@ -16,8 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,8 +27,7 @@ from bench.measure import Usage, medians, on, report, split, usage
 from bench.route.load import fill, good
 from bench.route.oracle import wrong
 from bench.route.systems import LOCKSTEP, ROOT, Scene, System, systems
-from deploy.local.config import on_free_ports
-from deploy.local.servers import start, stop
+from bench.servers import own_kafka
 from streams.admin import apply, plan
 from streams.check import load_file
 from streams.policies import policies
@@ -45,17 +43,6 @@ PATIENCE: Final = 0.002, 90.0
 #: Seconds of CPU that the system tells apart; a short run may have used none.
 TICK: Final = 0.01
 Figures = dict[str, float]
-
-
-@contextmanager
-def kafka() -> Iterator[str]:
-    """Servers of a Kafka of its own, gone at the end."""
-    home = Path(tempfile.mkdtemp(prefix="lockstep-bench-"))
-    try:
-        yield start(on_free_ports(home), ["kafka"]).endpoints.kafka
-    finally:
-        stop(home, grace=0)
-        shutil.rmtree(home)
 
 
 class Lanes:
@@ -206,7 +193,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     events = int(os.environ.get("EVENTS", EVENTS))
-    with on(CORES.servers), kafka() as servers:
+    with on(CORES.servers), own_kafka() as servers:
         found = play(servers, arguments.systems, events, arguments.rounds)
     return report(summary(found, ["stock-faust", "quixstreams"]))
 
