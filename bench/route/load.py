@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -24,6 +23,8 @@ TYPES: Final = (
 )  # fmt: skip
 _CYCLE: Final = 20
 _TOO_OLD: Final = timedelta(days=2)
+#: Times of events lie within a minute before the run begins, each in a millisecond of its own.
+_SPREAD: Final = 60_000
 _NOTES: Final = "".join(blake2b(bytes([i])).hexdigest() for i in range(64))
 
 
@@ -47,13 +48,19 @@ def plan(number: int) -> Planned:
     return Planned(kind, original, f"account-{mixed % ACCOUNTS:07d}", TYPES[mixed // ACCOUNTS % len(TYPES)])
 
 
+def time_of(event: Planned, began: datetime) -> datetime:
+    """When an event happened, in a run that began then."""
+    at = began - timedelta(milliseconds=_mixed(event.original) % _SPREAD)
+    return at - _TOO_OLD if event.kind == "stale" else at
+
+
 def value_of(event: Planned, began: datetime) -> bytes:
     """The structured CloudEvent of an event in a run that began then."""
     number = event.original
-    at = began - _TOO_OLD if event.kind == "stale" else began
+    time = time_of(event, began).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     head = (
         f'{{"specversion":"1.0","id":"{number:08x}{_mixed(number):024x}","source":"/services/{number % 7}",'
-        f'"type":"{event.type}","subject":"{event.account}","time":"{at:%Y-%m-%dT%H:%M:%S}.000Z",'
+        f'"type":"{event.type}","subject":"{event.account}","time":"{time}",'
         f'"datacontenttype":"application/json","data":{{"title":{number % 90_000},"note":"'
     )
     start = number * 31 % (len(_NOTES) - SIZE)
@@ -89,7 +96,7 @@ def fill(servers: str, topic: str, events: int, partitions: int) -> datetime:
         "bootstrap.servers": servers, "enable.idempotence": True, "acks": "all", "linger.ms": 5,
         "compression.type": "lz4", "queue.buffering.max.messages": 500_000, "log_level": 3,
     })  # fmt: skip
-    began = datetime.fromtimestamp(int(time.time()), UTC)
+    began = datetime.fromtimestamp(int(datetime.now(UTC).timestamp()), UTC)
     for number in range(events):
         event = plan(number)
         at = topic, value_of(event, began), event.account.encode(), home(event.account, partitions)

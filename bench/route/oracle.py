@@ -11,7 +11,7 @@ from typing import Any, Final
 import confluent_kafka
 from confluent_kafka import TopicPartition
 
-from bench.route.load import Planned, good, number_of, plan, value_of
+from bench.route.load import Planned, good, number_of, plan, time_of, value_of
 from streams.envelope import decode_envelope
 
 #: The number of the event that a record of a lane holds; -1 where it holds it otherwise than it should.
@@ -33,7 +33,7 @@ def read_envelope(value: bytes, lane: int, began: datetime) -> int:
     event = plan(number)
     published = value_of(event, began)
     said = envelope.lane, envelope.account, envelope.type, envelope.time, envelope.payload
-    time = int(began.timestamp() * 1000)
+    time = round(time_of(event, began).timestamp() * 1000)
     meant = lane, event.account, event.type, time, published[published.index(_DATA) + len(_DATA) : -1]
     return number if said == meant else -1
 
