@@ -29,7 +29,7 @@ from streams.outcomes import Outcome
 from streams.policies import policies
 from streams.record import Record
 from streams.seen import SeenEntry, SeenVerdict
-from streams.stage import Batch, Handler, PartitionStopped, Stage
+from streams.stage import Batch, Handler, Packed, PartitionStopped, Stage
 from streams.targets import Predicate
 
 
@@ -134,15 +134,13 @@ class Router:
             raise PartitionStopped(f"{broken}; offset {last.record.offset}: {last.refusal.text()}")
 
     async def _forward(self, partition: int, candidates: list[Candidate]) -> None:
-        put = self._stage.output.put
+        lanes: list[list[Packed]] = [[] for _ in self._lanes]
         for candidate in candidates:
-            record = candidate.record
             envelope = self._envelope(candidate, partition)
-            topic, value = self._lanes[envelope.lane], encode(envelope)
-            try:
-                put(topic, partition, record.key, value)
-            except BufferError:
-                await self._stage.output.send(topic, partition, record.key, value)
+            lanes[envelope.lane].append((candidate.record.key, encode(envelope)))
+        for topic, records in zip(self._lanes, lanes, strict=True):
+            if records:
+                await self._stage.output.send_all(topic, partition, records)
 
     def _entry(self, candidate: Candidate, partition: int) -> SeenEntry:
         record, event = candidate.record, candidate.event
