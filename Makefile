@@ -14,8 +14,11 @@ LONG := $(addprefix tests/faults/test_,brokers.py stores.py zombies.py flapping.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host
 
+# Programs that lockstep is measured beside, made by the targets that need them.
+PEERS := .local/bench
+
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh bench-route bench-state
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +32,7 @@ venv: python ## make the virtual environment .venv with the locked dependencies
 lock: venv ## write requirements*.txt anew from requirements*.in
 	$(COMPILE) --output-file=requirements.txt requirements.in
 	$(COMPILE) --output-file=requirements-dev.txt requirements-dev.in
+	$(COMPILE) --output-file=bench/peers/requirements.txt bench/peers/requirements.in
 
 up: python ## boot local Kafka, Cassandra and Redis
 	@$(LOCAL) up
@@ -55,6 +59,24 @@ test-unit: venv ## run the tests of the pure core: in under 5 s, no server neede
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --node
 	$(BIN)/python -m tests.faults
+
+bench-route: venv ## measure the router beside Faust, Quix Streams, Kafka Streams and a bare loop; EVENTS=N: so many
+	@$(LOCAL) tools --only kafka --jdk
+	@$(MAKE) --no-print-directory $(PEERS)/python/stamp $(PEERS)/kafka-streams/stamp
+	@$(BIN)/python -m bench.route $(SYSTEMS)
+
+bench-state: venv ## measure the tables from 1e5 to 1e8 keys, as far as memory goes; SIZES="1e6 1e7": at these
+	@$(LOCAL) tools --only kafka
+	@$(BIN)/python -m bench.state $(SIZES)
+
+$(PEERS)/python/stamp: bench/peers/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $<
+	@touch $@
+
+$(PEERS)/kafka-streams/stamp: bench/peers/pom.xml bench/peers/Route.java
+	mvn -q -B -f $< compile
+	@touch $@
 
 lint: venv ## check style, types, the import contracts and that generated pages are fresh
 	$(BIN)/ruff check .

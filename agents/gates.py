@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from streams.event import Event
 from streams.outcomes import Kind, Reason
 from streams.policies import Policy
@@ -12,7 +14,7 @@ from streams.policies import Policy
 WEEK_MS = 7 * 86_400_000
 
 
-class Facts(NamedTuple):
+class Facts(msgspec.Struct, gc=False, frozen=True):
     """What a gate may know beside the event. Times in ms.
 
     `appended` is the broker time of the record: the latest append time of its partition up to it.
@@ -50,10 +52,10 @@ class Addressable:
         self._known = frozenset(device_types)
 
     def __call__(self, event: Event, facts: Facts) -> Refusal | None:
-        unknown = [name for name in event.device_types if name not in self._known]
-        if not unknown:
-            return None
-        return Refusal("dead-lettered", f"unknown device type {unknown[0]!r}", "bad-attribute")
+        for name in event.device_types:
+            if name not in self._known:
+                return Refusal("dead-lettered", f"unknown device type {name!r}", "bad-attribute")
+        return None
 
 
 class Sized:

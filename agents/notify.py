@@ -14,7 +14,7 @@ from streams.logtime import Progress, Windows
 from streams.outcomes import Outcome
 from streams.policies import policies
 from streams.record import Record
-from streams.stage import Batch, Handler, Life, Stage
+from streams.stage import Batch, Handler, Life, Packed, Stage
 from streams.targets import narrow
 from streams.topology import milliseconds
 
@@ -121,17 +121,15 @@ class Notifier:
     async def _forward(self, partition: int, envelopes: list[Envelope], outcomes: list[Outcome]) -> None:
         """Judge and forward notifications in the order of their positions."""
         newest = await self._newest(partition, envelopes)
-        put = self._stage.output.put
+        standing: list[Packed] = []
         for envelope in envelopes:
             newer = newest.get(envelope.seq)
             if newer is not None:
                 outcomes.append(Outcome("superseded", envelope.account, envelope.seq, detail=newer))
                 continue
-            key, value = envelope.account.encode(), encode(envelope)
-            try:
-                put(self._topic, partition, key, value)
-            except BufferError:
-                await self._stage.output.send(self._topic, partition, key, value)
+            standing.append((envelope.account.encode(), encode(envelope)))
+        if standing:
+            await self._stage.output.send_all(self._topic, partition, standing)
 
     async def _newest(self, partition: int, envelopes: list[Envelope]) -> dict[int, str]:
         """What supersedes each superseded notification, by position."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from agents.gates import (
     Addressable,
@@ -29,11 +29,11 @@ from streams.outcomes import Outcome
 from streams.policies import policies
 from streams.record import Record
 from streams.seen import SeenEntry, SeenVerdict
-from streams.stage import Batch, Handler, PartitionStopped, Stage
+from streams.stage import Batch, Handler, Packed, PartitionStopped, Stage
 from streams.targets import Predicate
 
 
-class Candidate(NamedTuple):
+class Candidate(msgspec.Struct, gc=False):
     """An event that passed every gate but the duplicates."""
 
     record: Record
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
     facts: Facts
 
 
-class Refused(NamedTuple):
+class Refused(msgspec.Struct, gc=False):
     """An event that did not."""
 
     record: Record
@@ -68,6 +68,7 @@ class Router:
         self._places = PartitionCheck(stage.topology.partitions)
         self._limits: dict[int, DeadLetterLimits] = {}
         self._key = limits.fingerprint_key.encode()
+        self._base = position(stage.topology.epoch, 0)
         self._lanes = [stage.topic("events.{lane}", lane) for lane in range(len(stage.topology.lanes))]
 
     async def handle(self, batch: Batch) -> int:
@@ -90,7 +91,7 @@ class Router:
         await self._forward(batch.partition, [each for each in judged if isinstance(each, Candidate)])
         reach("route.produced")
         await self._stage.report(batch.partition, outcomes)
-        return position(self._stage.topology.epoch, batch.records[-1].offset)
+        return self._base + batch.records[-1].offset
 
     def _judge(self, record: Record, partition: int, clock: int) -> Candidate | Refused:
         try:
@@ -133,51 +134,49 @@ class Router:
             raise PartitionStopped(f"{broken}; offset {last.record.offset}: {last.refusal.text()}")
 
     async def _forward(self, partition: int, candidates: list[Candidate]) -> None:
-        put = self._stage.output.put
+        lanes: list[list[Packed]] = [[] for _ in self._lanes]
         for candidate in candidates:
-            record = candidate.record
             envelope = self._envelope(candidate, partition)
-            topic, value = self._lanes[envelope.lane], encode(envelope)
-            try:
-                put(topic, partition, record.key, value)
-            except BufferError:
-                await self._stage.output.send(topic, partition, record.key, value)
+            lanes[envelope.lane].append((candidate.record.key, encode(envelope)))
+        for topic, records in zip(self._lanes, lanes, strict=True):
+            if records:
+                await self._stage.output.send_all(topic, partition, records)
 
     def _entry(self, candidate: Candidate, partition: int) -> SeenEntry:
-        record, event, facts = candidate
+        record, event = candidate.record, candidate.event
         fingerprint = seen_fingerprint(self._key, event.account, event.source, event.id)
         first = first_of(record.headers, partition)
-        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), facts.appended, first)
+        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), candidate.facts.appended, first)
 
     def _envelope(self, candidate: Candidate, partition: int) -> Envelope:
-        record, event, facts = candidate
+        record, event, facts = candidate.record, candidate.event, candidate.facts
         policy = facts.policy
-        types = self._stage.topology.mask(event.device_types)
-        return Envelope(
-            version=VERSION,
-            topic_id=self._stage.topic_id,
-            partition=partition,
-            seq=position(self._stage.topology.epoch, record.offset),
-            lane=policy.lane_at(record.timestamp),
-            account=event.account,
-            source=event.source,
-            id=event.id,
-            type=event.type,
-            time=event.time,
-            appended=facts.appended,
-            deadline=deadline_of(event, facts),
-            expires=expiry_of(event, facts),
-            content_type=event.content_type,
-            payload=event.payload,
-            target=Predicate(types, event.device_ids, event.origin),
-            collapse_key=event.collapse_key or (event.type if policy.collapse else ""),
-            revision=event.revision,
-            trace=event.trace,
+        types = self._stage.topology.mask(event.device_types) if event.device_types else 0
+        return Envelope(  # in the order of its fields: by name it takes six times as long
+            VERSION,
+            self._stage.topic_id,
+            partition,
+            self._base + record.offset,
+            policy.lane_at(record.timestamp),
+            event.account,
+            event.source,
+            event.id,
+            event.type,
+            event.time,
+            facts.appended,
+            deadline_of(event, facts),
+            expiry_of(event, facts),
+            event.content_type,
+            event.payload,
+            Predicate(types, event.device_ids, event.origin),
+            event.collapse_key or (event.type if policy.collapse else ""),
+            event.revision,
+            event.trace,
         )
 
     async def _refuse(self, batch: Batch, refused: Refused, outcomes: list[Outcome]) -> None:
-        record, account, refusal = refused
-        seq = position(self._stage.topology.epoch, record.offset)
+        record, account, refusal = refused.record, refused.account, refused.refusal
+        seq = self._base + record.offset
         if refusal.reason is not None:
             place = batch.topic, batch.partition, record.offset
             origin = Origin(*place, refusal.reason, refusal.detail, self._stage.topic_id)
@@ -199,7 +198,10 @@ def _told(candidate: Candidate, entry: SeenEntry, verdict: SeenVerdict, partitio
 
 
 def _size(record: Record) -> int:
-    return len(record.value or b"") + sum(len(name) + len(value or b"") for name, value in record.headers)
+    size = len(record.value or b"")
+    for name, value in record.headers:
+        size += len(name) + len(value or b"")
+    return size
 
 
 def _text(key: bytes | None) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from streams.envelope import is_tick
 from streams.logtime import Progress
 from streams.metrics import StageMetrics
-from streams.stage import Batch, Handler, Output
+from streams.stage import Batch, Handler, Output, Packed
 
 Headers = list[tuple[str, bytes]]
 #: The kind of topic that a stage makes one record for, of one record that it takes of another.
@@ -44,13 +45,18 @@ class CountedOutput:
         await self._output.send(topic, partition, key, value, headers)
         self._count(topic)
 
-    def _count(self, topic: str) -> None:
+    async def send_all(self, topic: str, partition: int, records: Sequence[Packed]) -> None:
+        """Queue records without headers, in order, waiting for room."""
+        await self._output.send_all(topic, partition, records)
+        self._count(topic, len(records))
+
+    def _count(self, topic: str, records: int = 1) -> None:
         kind = self._kinds.get(topic)
         if kind is None:
             kind = self._kinds[topic] = kind_of(topic[self._prefix :])
-        self._metrics.forwarded[kind] += 1
+        self._metrics.forwarded[kind] += records
         if kind == self._makes:
-            self._metrics.ended["forwarded"] += 1
+            self._metrics.ended["forwarded"] += records
 
 
 def counted(handler: Handler, metrics: StageMetrics, reads: str) -> Handler:

@@ -28,7 +28,11 @@ class Policy(NamedTuple):
 
     def lane_at(self, appended: int) -> int:
         """The lane of an event appended to `ingest` at this time, ms: the same on every replay."""
-        return next(lane for start, lane in reversed(self.lanes) if start <= appended)
+        lane = self.lanes[0][1]
+        for start, later in self.lanes[1:]:
+            if start <= appended:
+                lane = later
+        return lane
 
 
 def policies(topology: Topology) -> dict[str, Policy]:

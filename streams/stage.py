@@ -58,6 +58,10 @@ class Batch(Protocol):
         """
 
 
+#: Key and value of a record.
+Packed = tuple[bytes | None, bytes | None]
+
+
 class Output(Protocol):
     """Where a stage puts records. All of them are on the broker before the batch is committed."""
 
@@ -80,6 +84,9 @@ class Output(Protocol):
         headers: list[tuple[str, bytes]] | None = None,
     ) -> None:
         """Queue one record, waiting for room."""
+
+    async def send_all(self, topic: str, partition: int, records: Sequence[Packed]) -> None:
+        """Queue records without headers, in order, waiting for room."""
 
 
 class PartitionStopped(Exception):

@@ -66,6 +66,7 @@ def _output(command: list[str]) -> str:
 
 TOOLS = {
     "java": Tool("Java 17", java, "openjdk-17-jre-headless"),
+    "javac": Tool("a compiler for Java 17 or later (javac)", lambda: shutil.which("javac"), "openjdk-17-jdk-headless"),
     "mvn": Tool("Maven", lambda: shutil.which("mvn"), "maven"),
     "redis-server": Tool("Redis 7 or later (redis-server)", _redis, "redis-server"),
     "node": Tool("Node.js 18 or later", _node, "nodejs"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import confluent_kafka
 
 from streams.marker import HEADERS
+from streams.stage import Packed
 from streams.transport.failure import DeliveryFailed, Failure, OversizedRecord
 
 Headers = list[tuple[str, bytes]]
@@ -116,6 +117,18 @@ class Outlet:
         """
         await self.open([(topic, partition)])
         await self._send(topic, partition, key, value, headers)
+
+    async def send_all(self, topic: str, partition: int, records: Sequence[Packed]) -> None:
+        """Queue records of one partition, in order: what `send` does with each, at a fraction of its cost."""
+        await self.open([(topic, partition)])
+        produce, report = self._produce, self._on_delivery
+        for key, value in records:
+            try:
+                produce(topic, value, key, partition, report)
+            except BufferError:
+                await self._send(topic, partition, key, value, None)
+            except confluent_kafka.KafkaException as error:
+                raise self._refused(error, topic, partition, key, value) from error
 
     async def open(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Begin the session in those of these partitions that need it, all at once. Raises DeliveryFailed."""

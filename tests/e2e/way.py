@@ -24,7 +24,7 @@ from streams.outcomes import Outcome, decode_outcomes
 from streams.record import Record
 from streams.seen import SeenState
 from streams.settings import Settings
-from streams.stage import Handler, Life, Resources, Stage
+from streams.stage import Handler, Life, Packed, Resources, Stage
 from streams.topology import StageBinding, Topology, milliseconds
 from streams.transport.client import RawRecord
 from streams.worker import factory
@@ -146,6 +146,11 @@ class Road:
     ) -> None:
         """Queue one record; there is always room."""
         self.put(topic, partition, key, value, headers)
+
+    async def send_all(self, topic: str, partition: int, records: Sequence[Packed]) -> None:
+        """Queue records; there is always room."""
+        for key, value in records:
+            self.put(topic, partition, key, value)
 
     async def travel(self, topic: str, record: Record) -> None:
         """Hand a record to the stage of its topic, then on until nothing is left."""

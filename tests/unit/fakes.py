@@ -14,7 +14,7 @@ from streams.envelope import position
 from streams.metrics import Metrics
 from streams.outcomes import Outcome, decode_outcomes
 from streams.settings import Settings
-from streams.stage import Life, Resources, Stage
+from streams.stage import Life, Packed, Resources, Stage
 from streams.topology import Topology
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +92,11 @@ class FakeOutput:
         """Queue one record when there is room."""
         self.full = 0
         self.put(topic, partition, key, value, headers)
+
+    async def send_all(self, topic: str, partition: int, records: Sequence[Packed]) -> None:
+        """Queue records, each when there is room."""
+        for key, value in records:
+            await self.send(topic, partition, key, value)
 
     def to(self, topic: str) -> list[Sent]:
         """What went to one topic."""

@@ -138,15 +138,16 @@ async def test_a_record_too_large_for_the_client_is_refused_alone(kafka: str, to
 
 
 async def test_a_full_queue_is_waited_for(kafka: str, topic: str) -> None:
-    """With room for ten records `put` raises BufferError, `send` waits, and all arrive in order."""
+    """With room for ten records `put` raises BufferError, `send` and `send_all` wait, and all arrive in order."""
     outlet = Outlet({"bootstrap.servers": kafka, "queue.buffering.max.messages": 10, "linger.ms": 50}, Failure())
     outlet.start()
     for number in range(10):
         outlet.put(topic, 0, b"k", b"%3d" % number)
     with pytest.raises(BufferError):
         outlet.put(topic, 0, b"k", b"too many")
-    for number in range(10, 100):
+    for number in range(10, 50):
         await outlet.send(topic, 0, b"k", b"%3d" % number)
+    await outlet.send_all(topic, 0, [(b"k", b"%3d" % number) for number in range(50, 100)])
     await outlet.flush()
     outlet.stop()
     assert _numbers(kafka, topic) == list(range(100))

@@ -37,10 +37,10 @@ def test_an_ordinary_event_passes_every_gate(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("event", "facts", "kind", "reason"),
     [
-        (EVENT, FACTS._replace(size=101), "dead-lettered", "oversized"),
+        (EVENT, msgspec.structs.replace(FACTS, size=101), "dead-lettered", "oversized"),
         (msgspec.structs.replace(EVENT, device_types=("tv", "fridge")), FACTS, "dead-lettered", "bad-attribute"),
         (msgspec.structs.replace(EVENT, time=1_000_301), FACTS, "dead-lettered", "future-dated"),
-        (EVENT, FACTS._replace(appended=1_005_001), "stale", None),
+        (EVENT, msgspec.structs.replace(FACTS, appended=1_005_001), "stale", None),
         (msgspec.structs.replace(EVENT, expires=999_999), FACTS, "stale", None),
     ],
 )
@@ -54,8 +54,8 @@ def test_each_refusal_has_its_kind_and_reason(event: Event, facts: Facts, kind: 
 def test_the_limits_themselves_still_pass() -> None:
     """Size, tolerance and age are inclusive."""
     event = msgspec.structs.replace(EVENT, time=1_000_300, expires=1_000_300)
-    assert first_refusal(ALL, event, FACTS._replace(appended=1_000_300)) is None
-    assert first_refusal(ALL, EVENT, FACTS._replace(appended=1_005_000)) is None
+    assert first_refusal(ALL, event, msgspec.structs.replace(FACTS, appended=1_000_300)) is None
+    assert first_refusal(ALL, EVENT, msgspec.structs.replace(FACTS, appended=1_005_000)) is None
 
 
 def test_a_refusal_for_age_names_age_and_limit() -> None:
@@ -65,7 +65,7 @@ def test_a_refusal_for_age_names_age_and_limit() -> None:
 
 def test_the_first_gate_that_refuses_decides() -> None:
     """An event that is oversized and stale is oversized."""
-    refusal = first_refusal(ALL, EVENT, FACTS._replace(appended=2_000_000, size=101))
+    refusal = first_refusal(ALL, EVENT, msgspec.structs.replace(FACTS, appended=2_000_000, size=101))
     assert refusal is not None
     assert refusal.reason == "oversized"
 

@@ -18,11 +18,12 @@ async def test_puts_are_counted_by_the_kind_of_topic() -> None:
         output.put("t.notifications.high", 0, b"k", b"v")
     await output.send("t.notifications.high", 0, b"k", b"v")
     output.put("t.notifications.high", 0, b"k", b"v")
+    await output.send_all("t.notifications.high", 0, [(b"k", b"v"), (b"k", b"w")])
     output.put("t.events.high", 0, b"k", b"tick")
     output.put("t.outcomes", 0, b"k", b"v", [("a", b"b")])
-    assert metrics.forwarded == {"notifications": 2, "events": 1, "outcomes": 1}
-    assert metrics.ended == {"forwarded": 2}
-    assert (len(sent.sent), sent.sent[-1].headers) == (4, [("a", b"b")])
+    assert metrics.forwarded == {"notifications": 4, "events": 1, "outcomes": 1}
+    assert metrics.ended == {"forwarded": 4}
+    assert (len(sent.sent), sent.sent[-1].headers) == (6, [("a", b"b")])
 
 
 async def test_a_stage_that_pushes_ends_nothing_by_it() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import confluent_kafka
 import pytest
+from confluent_kafka import KafkaError
 
-from streams.transport import DeliveryFailed, Failure
+from streams.transport import DeliveryFailed, Failure, OversizedRecord
 from streams.transport.outlet import GAPLESS, NotOpen, Outlet
 from tests.unit.transport.fake import MARKER, Broker, FakeKafka, until, use
 
@@ -52,6 +54,35 @@ async def test_a_failure_while_waiting_for_room_ends_the_wait(broker: Broker, mo
     failure.fail(ValueError("elsewhere"))
     with pytest.raises(DeliveryFailed, match="elsewhere"):
         await sending
+
+
+async def test_records_sent_together_wait_for_room_one_by_one(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None overtakes the one that found no room; markers come first where the session has not begun."""
+    outlet = Outlet({}, Failure(), marked=frozenset({"out"}))
+    produce, refusals = outlet._produce, iter([False, False, True, True])
+
+    def sometimes_full(*args: object, **more: object) -> None:
+        if next(refusals, False):
+            raise BufferError
+        produce(*args, **more)
+
+    monkeypatch.setattr(outlet, "_produce", sometimes_full)
+    await outlet.send_all("out", 0, [(b"k", b"%d" % number) for number in range(5)])
+    await outlet.flush()
+    assert broker.log == [MARKER, b"0", b"1", b"2", b"3", b"4"]
+    assert next(refusals, None) is None
+
+
+async def test_one_of_many_that_cannot_be_sent_is_named(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when it is sent alone."""
+    outlet = Outlet({}, Failure())
+
+    def oversized(*args: object) -> None:
+        raise confluent_kafka.KafkaException(confluent_kafka.KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+
+    monkeypatch.setattr(outlet, "_produce", oversized)
+    with pytest.raises(OversizedRecord, match=r"out\[0\]: 2 bytes are too many"):
+        await outlet.send_all("out", 0, [(b"k", b"v")])
 
 
 async def test_a_polling_thread_that_dies_is_a_failure(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
