@@ -15,10 +15,10 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit faults bench-inbox bench-presence lint fmt reference clean test-fresh
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 python:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found: install python3 (Debian 12: apt-get install python3)" >&2; exit 1; }
@@ -55,6 +55,12 @@ test-unit: venv ## run the tests of the pure core: in under 5 s, no server neede
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --node
 	$(BIN)/python -m tests.faults
+
+bench-inbox: venv ## measure a row of the inbox, beside the driver's own batches; ROWS=N, POLLS=N: so many
+	@$(BIN)/python -m bench.inbox
+
+bench-presence: venv ## measure a look-up of who is online, beside redis-py; ACCOUNTS=N, LOOKUPS=N: so many
+	@$(BIN)/python -m bench.presence
 
 lint: venv ## check style, types, the import contracts and that generated pages are fresh
 	$(BIN)/ruff check .
