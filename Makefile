@@ -15,7 +15,7 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit faults bench-inbox bench-presence lint fmt reference clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit faults bench-pipeline bench-inbox bench-presence lint fmt reference clean test-fresh
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ test-unit: venv ## run the tests of the pure core: in under 5 s, no server neede
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --node
 	$(BIN)/python -m tests.faults
+
+bench-pipeline: venv ## measure an event from its topic to a device, beside stock Faust; EVENTS=N, ACCOUNTS=N: so many
+	@$(BIN)/python -m bench.pipeline
 
 bench-inbox: venv ## measure a row of the inbox, beside the driver's own batches; ROWS=N, POLLS=N: so many
 	@$(BIN)/python -m bench.inbox
