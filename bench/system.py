@@ -154,12 +154,12 @@ def start(system: Lockstep, names: Sequence[str] | None = None, nice: Mapping[st
 
     `nice`: by how much a member's weight is below that of the others.
     """
-    wanted = names or (*system.topology.workers, "edge")
-    pipeline = system.pipeline
-    members = [pipeline.edge() if name == "edge" else pipeline.worker(name) for name in wanted]
-    for member in members:
-        least = os.getpriority(os.PRIO_PROCESS, 0)
-        os.setpriority(os.PRIO_PROCESS, member.process.pid, min(19, least + (nice or {}).get(member.name, 0)))
+    pipeline, least, members = system.pipeline, os.getpriority(os.PRIO_PROCESS, 0), []
+    for name in names or (*system.topology.workers, "edge"):
+        member = pipeline.edge() if name == "edge" else pipeline.worker(name)
+        # at once: threads inherit what is set before they begin
+        os.setpriority(os.PRIO_PROCESS, member.process.pid, min(19, least + (nice or {}).get(name, 0)))
+        members.append(member)
     pipeline.wait_ready(members)
 
 
