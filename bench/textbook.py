@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +24,7 @@ from deploy.local.ports import free_ports, is_free
 
 PARTITIONS: Final = 8
 STAGES: Final = ("events", "notifications", "push")
-_START_S: Final = 60.0
+_START_S: Final = 120.0
 _STOP_S: Final = 10.0
 _TABLE: Final = (
     "CREATE TABLE inbox (account text, created timeuuid, id text, type text, payload text, "
@@ -78,14 +78,15 @@ def textbook(servers: Endpoints, directory: Path, keys: str, database: int) -> I
         processes = {
             what: stack.enter_context(_process(arguments, config, directory)) for what, arguments in made.items()
         }
-        _wait(lambda: (directory / "ready").exists() and not is_free(port), "the worker and the gateway are not ready")
+        _wait(lambda: (directory / "ready").exists() and not is_free(port), processes.values())
         yield Textbook(Way(servers.kafka, topic, "127.0.0.1", port, keys), processes, session)
 
 
-def _wait(condition: Callable[[], bool], otherwise: str) -> None:
+def _wait(ready: Callable[[], bool], processes: Iterable[subprocess.Popen[bytes]]) -> None:
     deadline = time.monotonic() + _START_S
-    while not condition():
-        assert time.monotonic() < deadline, otherwise
+    while not ready():
+        assert time.monotonic() < deadline, f"the textbook's processes are not ready after {_START_S:g} s"
+        assert all(process.poll() is None for process in processes), "a process of the textbook ended"
         time.sleep(0.05)
 
 

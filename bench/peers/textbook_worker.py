@@ -75,7 +75,7 @@ async def connect() -> None:
     stores.open()
     steady = 0
     while steady < STEADY:
-        steady = steady + 1 if app.rebalance_count and not app.rebalancing and app.consumer.flow_active else 0
+        steady = steady + 1 if app.rebalancing_count and not app.rebalancing and app.consumer.flow_active else 0
         await asyncio.sleep(0.1)
     await asyncio.to_thread(Path(CONFIG["ready"]).touch)
 
