@@ -18,7 +18,7 @@ from bench.plan import Load
 from bench.system import System
 
 #: Seconds without an arrival after which what is missing counts as lost.
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 #: Seconds after the last arrival in which acks and commits come to their end; their cost counts.
 SETTLE: Final = 1.5
 
