@@ -84,6 +84,8 @@ class Bench:
         await self.shown(load)
         await asyncio.sleep(SETTLE)
         after = self.costs()
+        if ended := before.keys() - after.keys():
+            raise Incomplete(f"{', '.join(sorted(ended))} ended during the run")
         cpu = {name: after[name].since(before[name]).cpu_s for name in after}
         return self.outcome(load, cpu, began)
 
