@@ -18,10 +18,11 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 PEERS := .local/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh bench-route bench-state
+.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh \
+	bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence sizing
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 python:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found: install python3 (Debian 12: apt-get install python3)" >&2; exit 1; }
@@ -77,6 +78,23 @@ $(PEERS)/python/stamp: bench/peers/requirements.txt
 $(PEERS)/kafka-streams/stamp: bench/peers/pom.xml bench/peers/Route.java
 	mvn -q -B -f $< compile
 	@touch $@
+bench-pipeline: venv ## measure an event from its topic to a device, beside stock Faust; EVENTS=N, ACCOUNTS=N: so many
+	@$(BIN)/python -m bench.pipeline
+
+bench-latency: venv ## measure publication to socket, at rest and in a flood; RATES="N,N", SECONDS=N, FLOOD=N
+	@$(BIN)/python -m bench.latency
+
+bench-idle: venv ## measure what workers cost that have little to do; SECONDS=N: for so long
+	@$(BIN)/python -m bench.idle
+
+bench-inbox: venv ## measure a row of the inbox, beside the driver's own batches; ROWS=N, POLLS=N: so many
+	@$(BIN)/python -m bench.inbox
+
+bench-presence: venv ## measure a look-up of who is online, beside redis-py; ACCOUNTS=N, LOOKUPS=N: so many
+	@$(BIN)/python -m bench.presence
+
+sizing: venv ## compute pods, partitions, memory and disks of a load; LOAD="--events N --devices N ..."
+	@$(BIN)/python -m bench.sizing $(LOAD)
 
 lint: venv ## check style, types, the import contracts and that generated pages are fresh
 	$(BIN)/ruff check .

@@ -1,0 +1,53 @@
+"""A process beside the measured ones, which takes a JSON line of orders and answers with one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import TracebackType
+from typing import IO, Any, Self
+
+
+class ChildFailed(Exception):
+    """The process ended without an answer."""
+
+
+class Child:
+    """`python -m MODULE`; a context manager that ends it. What it says beside its answers goes to our stderr."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def tell(self, **order: Any) -> None:
+        """Give an order; its answer is to be read later."""
+        print(json.dumps(order), file=self._pipe(self._process.stdin), flush=True)
+
+    def answer(self) -> Any:
+        """The answer to the oldest order that has none yet. Raises ChildFailed."""
+        line = self._pipe(self._process.stdout).readline()
+        if not line:
+            raise ChildFailed(f"{self._module} ended with {self._process.wait()}")
+        return json.loads(line)
+
+    def ask(self, **order: Any) -> Any:
+        """Give an order and wait for its answer. Raises ChildFailed."""
+        self.tell(**order)
+        return self.answer()
+
+    @staticmethod
+    def _pipe(pipe: IO[str] | None) -> IO[str]:
+        assert pipe is not None
+        return pipe
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()

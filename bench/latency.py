@@ -1,0 +1,217 @@
+"""`make bench-latency`: how long an event takes from its publication to the socket of a device, at rest and in a flood.
+
+Open loop: every event is due at a moment fixed beforehand, and its latency runs from then, whatever became of those
+before it, so no wait is left out. First rates rise, over all lanes in turn, for as long as the machine is busy for less
+than 70 % and keeps up. Then critical events come at 500 a second, alone, and again while a backlog of low events drains
+at full speed: it was routed while the worker `low` was down. Workers have the CPU weights that their pods would have,
+as nice values (`NICE`). Every event of every load must arrive once, the flood's too. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import psutil
+
+from bench.measure import report
+from bench.plan import LANES, Load
+from bench.runs import Bench, Outcome, latencies_ms
+from bench.system import Lockstep, lockstep, start
+from deploy.local.servers import local_servers
+from streams.transport.client import watermarks
+
+#: Each step of nice is a fifth less CPU: normal lanes get a third of what critical ones may have, low ones a tenth.
+NICE: Final[Mapping[str, int]] = {"high": 1, "normal": 5, "low": 10}
+CRITICAL_PER_S: Final = 500.0
+BUSIEST: Final = 0.7
+#: A rate is kept up if nothing took longer than this, s; lanes with windows wait for a second anyway.
+LONGEST: Final = 5.0
+#: Seconds of critical events that are published at once during the flood.
+PIECE: Final = 5.0
+PERCENTILES: Final = (50.0, 99.0, 99.9)
+
+
+class Sizes(NamedTuple):
+    """How much is done."""
+
+    rates: Sequence[float]  # events a second, rising
+    seconds: float  # of each rate
+    flood: int  # events
+    accounts: int
+
+
+class AtRate(NamedTuple):
+    """What a rate gave: percentiles of each lane (ms), the busy share of the machine, the longest latency (s)."""
+
+    rate: float
+    lanes: Mapping[str, Sequence[float]]
+    busy: float
+    longest: float
+
+    @property
+    def sustained(self) -> bool:
+        """Whether the machine can do it for long."""
+        return self.busy < BUSIEST and self.longest < LONGEST
+
+
+class Flooded(NamedTuple):
+    """p99 of critical events (ms) at rest and in the flood, and how fast that drained (events/s)."""
+
+    quiet_p99: float
+    flooded_p99: float
+    per_s: float
+
+
+def percentiles(latencies: Any) -> list[float]:
+    """p50, p99 and p99.9, ms."""
+    return [round(float(value), 2) for value in np.percentile(latencies, PERCENTILES)]
+
+
+def by_lane(run: Outcome) -> dict[str, list[float]]:
+    """Percentiles of each lane of a run of the load `one`, whose events are of all lanes in turn."""
+    took, turns = latencies_ms(run), run.arrivals.numbers % len(LANES)
+    return {lane: percentiles(took[turns == turn]) for turn, lane in enumerate(LANES)}
+
+
+async def rates(system: Lockstep, sizes: Sizes, directory: Path) -> tuple[list[AtRate], int]:
+    """Rates up to the first that is not sustained, and what was wrong."""
+    found: list[AtRate] = []
+    async with Bench(system, load("one", sizes.accounts), directory) as bench:
+        await bench.run(len(LANES) * sizes.accounts)
+        for rate in sizes.rates:
+            before = psutil.cpu_times()
+            run = await bench.run(int(rate * sizes.seconds), rate)
+            longest = float(latencies_ms(run).max()) / 1000
+            found.append(AtRate(rate, by_lane(run), busy(before, psutil.cpu_times()), longest))
+            say(found[-1])
+            if not found[-1].sustained:
+                break
+        return found, await bench.wrong()
+
+
+def busy(before: Any, after: Any) -> float:
+    """Share of the machine's CPU that was in use between two moments."""
+    total, idle = sum(after) - sum(before), after.idle + after.iowait - before.idle - before.iowait
+    return 1.0 - idle / total if total else 1.0
+
+
+def say(at: AtRate) -> None:
+    """A line for each lane."""
+    print(f"{at.rate:.0f} events/s: machine busy {at.busy:.0%}{'' if at.sustained else ', not sustained'}")
+    for lane, (p50, p99, p999) in at.lanes.items():
+        print(f"  {lane}: p50 {p50} ms, p99 {p99} ms, p99.9 {p999} ms")
+
+
+async def flood(system: Lockstep, sizes: Sizes, directory: Path) -> tuple[Flooded, int]:
+    """Critical events at rest, then in the flood."""
+    async with AsyncExitStack() as stack:
+        critical = await stack.enter_async_context(Bench(system, load("critical", sizes.accounts), directory))
+        low = await stack.enter_async_context(Bench(system, load("low", sizes.accounts), directory))
+        await critical.run(sizes.accounts)
+        await low.run(sizes.accounts)
+        quiet = await pieces(critical, asyncio.create_task(asyncio.sleep(sizes.seconds)))
+        backlog = await dam(system, low, sizes.flood)
+        start(system, ["low"], NICE)
+        draining = asyncio.create_task(low.shown(backlog))
+        flooded = await pieces(critical, draining)
+        await draining
+        arrivals = low.arrivals()
+        times = arrivals.times[arrivals.numbers >= backlog.start]
+        speed = len(times) / max(1e-9, (times.max() - times.min()) / 1e9)
+        within = flooded[(flooded[:, 0] >= times.min()) & (flooded[:, 0] <= times.max())]
+        p99 = percentiles(within[:, 1] if len(within) else flooded[:, 1])[1]
+        return Flooded(percentiles(quiet[:, 1])[1], p99, speed), await critical.wrong() + await low.wrong()
+
+
+async def dam(system: Lockstep, low: Bench, events: int) -> Load:
+    """A backlog of low events that are routed, and that nobody takes."""
+    for member in system.pipeline.members:
+        if member.name == "low":
+            await asyncio.to_thread(member.stop)
+    full = await asyncio.to_thread(_end_of_low, system) + events
+    backlog = low.next(events)
+    low.publish(backlog, 0.0)
+    await asyncio.to_thread(_wait_for, system, full)
+    return backlog
+
+
+def _wait_for(system: Lockstep, full: int) -> None:
+    while _end_of_low(system) < full:
+        time.sleep(0.2)
+
+
+def _end_of_low(system: Lockstep) -> int:
+    settings = system.settings
+    partitions = range(system.topology.partitions)
+    ends = watermarks(settings.kafka.servers, f"{settings.topic_prefix}events.low", partitions)
+    return sum(end for _, end in ends.values())
+
+
+async def pieces(bench: Bench, until: asyncio.Task[Any]) -> Any:
+    """Critical events at their rate, piece by piece, until something is over: when each was due (ns), and its latency
+    (ms)."""
+    found: list[Any] = []
+    while not found or not until.done():
+        piece = bench.next(int(CRITICAL_PER_S * PIECE))
+        bench.publish(piece, CRITICAL_PER_S)
+        await bench.shown(piece)
+        run = bench.outcome(piece, {}, 0)
+        due = run.due[run.arrivals.numbers - piece.start]
+        found.append(np.column_stack([due, latencies_ms(run)]))
+    return np.concatenate(found)
+
+
+def load(mix: str, accounts: int) -> Load:
+    """A load over accounts that no other has."""
+    return Load(mix, f"{mix}{uuid.uuid4().hex[:6]}", accounts, 0, 0)
+
+
+def figures(at: Sequence[AtRate], flooded: Flooded, wrong: int) -> dict[str, object]:
+    """The last line: of the highest sustained rate; where there is none, of the lowest, as rate 0."""
+    best = next((one for one in reversed(at) if one.sustained), None)
+    p50, p99, _ = (best or at[0]).lanes["critical"]
+    return {
+        "rate_per_s": round(best.rate) if best else 0,
+        "critical_p50_ms": p50,
+        "critical_p99_ms": p99,
+        "flood_events_per_s": round(flooded.per_s),
+        "critical_p99_flood_ratio": round(flooded.flooded_p99 / flooded.quiet_p99, 2),
+        "wrong": wrong,
+    }
+
+
+async def measure(system: Lockstep, sizes: Sizes, directory: Path) -> dict[str, object]:
+    """All figures, of a lockstep that runs."""
+    at, wrong = await rates(system, sizes, directory)
+    flooded, more = await flood(system, sizes, directory)
+    print(f"critical at {CRITICAL_PER_S:.0f}/s: p99 {flooded.quiet_p99} ms, in the flood {flooded.flooded_p99} ms")
+    return figures(at, flooded, wrong + more)
+
+
+def main() -> int:
+    """Boot all servers, measure, print one line of JSON; 1 where something was wrong."""
+    sizes = Sizes(
+        [float(rate) for rate in os.environ.get("RATES", "1000,2000,5000,10000,20000").split(",")],
+        float(os.environ.get("SECONDS", "20")),
+        int(os.environ.get("FLOOD", "1000000")),
+        int(os.environ.get("ACCOUNTS", "1000")),
+    )
+    with local_servers() as running, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as home:
+        directory = Path(home)
+        with lockstep(running.endpoints, directory / "lockstep") as system:
+            start(system, nice=NICE)
+            return report(asyncio.run(measure(system, sizes, directory)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""What is measured: a system with its processes, its accounts' devices and its inbox; and lockstep as one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from ruamel.yaml import YAML
+
+from bench.plan import LANES, Load
+from deploy.local.config import Endpoints
+from deploy.local.pipeline import Pipeline, environment
+from deploy.local.ports import free_ports
+from edge.auth import PRIVATE
+from sinks import cassandra, redis
+from sinks.devices import Device, Registry
+from sinks.inbox import InboxReader
+from streams.check import load_file
+from streams.settings import Settings, read_settings
+from streams.topology import Topology
+
+ROOT: Final = Path(__file__).parents[1]
+#: One process for each stage, of all lanes: what a stage costs by itself.
+BY_STAGE: Final[Mapping[str, object]] = {
+    "route": {"stages": ["route"]},
+    "notify": {"stages": ["notify"], "lanes": list(LANES)},
+    "store": {"stages": ["store"], "lanes": list(LANES)},
+    "push": {"stages": ["push"], "lanes": list(LANES), "platforms": ["socket"]},
+}
+#: Requests to a store in flight.
+AT_ONCE: Final = 64
+_ALL: Final = 100_000
+
+
+class Way(NamedTuple):
+    """Where a load goes in, and where its devices connect."""
+
+    servers: str
+    topic: str
+    host: str
+    port: int
+    keys: str
+
+
+class System(Protocol):
+    """What a load runs through."""
+
+    @property
+    def way(self) -> Way:
+        """Where everything is."""
+
+    def pids(self) -> Mapping[str, int]:
+        """Its processes, by name."""
+
+    async def register(self, load: Load) -> None:
+        """Make the devices of a load known."""
+
+    async def rows(self, load: Load) -> Mapping[str, list[int]]:
+        """By account the numbers of the events that are in the inbox."""
+
+
+@dataclass
+class Lockstep:
+    """Lockstep, running."""
+
+    pipeline: Pipeline
+    settings: Settings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.settings = read_settings(self.pipeline.environment)
+
+    @property
+    def way(self) -> Way:
+        """Where everything is."""
+        keys = self.pipeline.directory / "keys" / PRIVATE
+        ingest = self.settings.topic_prefix + "ingest"
+        return Way(self.settings.kafka.servers, ingest, self.settings.edge.host, self.settings.edge.port, str(keys))
+
+    @property
+    def topology(self) -> Topology:
+        """That of its workers."""
+        return load_file(self.settings.topology)
+
+    def pids(self) -> Mapping[str, int]:
+        """All members that live."""
+        return {member.name: member.process.pid for member in self.pipeline.members if member.alive}
+
+    async def register(self, load: Load) -> None:
+        """Register the devices of every account, past the edge."""
+        now = time.time_ns() // 1_000_000
+        async with AsyncExitStack() as stack:
+            disk = await stack.enter_async_context(cassandra.connect(self.settings))
+            memory = await stack.enter_async_context(redis.connect(self.settings))
+            registry = await Registry.open(disk, memory, self.topology)
+            gate = asyncio.Semaphore(AT_ONCE)
+
+            async def put(account: str, device: Device) -> None:
+                async with gate:
+                    await registry.put(account, device)
+
+            await asyncio.gather(*(
+                put(name, Device(home.id, home.type, "2.0", "socket", "", (), now))
+                for name in load.names()
+                for home in load.homes()
+            ))  # fmt: skip
+
+    async def rows(self, load: Load) -> Mapping[str, list[int]]:
+        """Read every lane of every account."""
+        found: dict[str, list[int]] = {name: [] for name in load.names()}
+        lanes = len(self.topology.lane_names())
+        gate = asyncio.Semaphore(AT_ONCE)
+        async with cassandra.connect(self.settings) as disk:
+            reader = await InboxReader.open(disk)
+
+            async def read(account: str, lane: int) -> None:
+                async with gate:
+                    rows = await reader.read(account, lane, -1, None, _ALL)
+                found[account] += [int(event[1:]) for row in rows for event in row.events]
+
+            await asyncio.gather(*(read(account, lane) for account in found for lane in range(lanes)))
+        return found
+
+
+@contextmanager
+def lockstep(
+    servers: Endpoints, directory: Path, database: int = 0, workers: Mapping[str, object] | None = None
+) -> Iterator[Lockstep]:
+    """A lockstep with topics, keyspace and keys, of which nothing runs yet; `workers` instead of the shipped ones."""
+    name = f"bench{uuid.uuid4().hex[:8]}"
+    edge_port, push_port, *health = free_ports(2 + 20)
+    made = environment(servers.kafka, servers.cassandra, servers.redis, directory, edge_port, push_port)
+    made |= {
+        "LOCKSTEP_TOPIC_PREFIX": f"{name}.",
+        "LOCKSTEP_REDIS__DATABASE": str(database),
+        "LOCKSTEP_CASSANDRA__KEYSPACE": name,
+        "LOCKSTEP_TOPOLOGY": str(_topology(directory, workers)),
+    }
+    with Pipeline(made, directory, health_ports=health) as pipeline:
+        pipeline.command("topics", "apply")
+        pipeline.command("schema", "apply")
+        pipeline.command("token", "nobody", "--account", "nothing", "--type", "tv")  # makes the keys
+        yield Lockstep(pipeline)
+
+
+def start(system: Lockstep, names: Sequence[str] | None = None, nice: Mapping[str, int] | None = None) -> None:
+    """Start these workers, or all, and the edge with the first of them; wait until they are ready.
+
+    `nice`: by how much a member's weight is below that of the others.
+    """
+    pipeline, least, members = system.pipeline, os.getpriority(os.PRIO_PROCESS, 0), []
+    for name in names or (*system.topology.workers, "edge"):
+        member = pipeline.edge() if name == "edge" else pipeline.worker(name)
+        # at once: threads inherit what is set before they begin
+        os.setpriority(os.PRIO_PROCESS, member.process.pid, min(19, least + (nice or {}).get(name, 0)))
+        members.append(member)
+    pipeline.wait_ready(members)
+
+
+def _topology(directory: Path, workers: Mapping[str, object] | None) -> Path:
+    shipped = ROOT / "topics.yaml"
+    if workers is None:
+        return shipped
+    yaml = YAML()
+    document = yaml.load(shipped)
+    document["workers"] = dict(workers)
+    directory.mkdir(parents=True, exist_ok=True)
+    changed = directory / "topics.yaml"
+    yaml.dump(document, changed)
+    return changed

@@ -1,0 +1,60 @@
+"""The benchmarks of the whole, short: what they find is right, whatever it costs here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import idle, latency, pipeline
+from bench.system import Lockstep, start
+from bench.textbook import textbook
+from deploy.local.config import Endpoints
+from tests.e2e.system import System
+
+SIZES = pipeline.Sizes(events=240, textbook=40, accounts=5, runs=1)
+
+
+async def test_the_benchmark_of_the_pipeline_finds_every_event_at_its_devices_and_in_the_inbox(
+    running: System,
+    cassandra_address: tuple[str, int],
+    redis_address: tuple[str, int],
+    redis_databases: Iterator[int],
+    tmp_path: Path,
+) -> None:
+    """Of lockstep, of the textbook's pipeline beside it, and of the demo's mix."""
+    servers = Endpoints(running.kafka, cassandra_address, redis_address)
+    system = Lockstep(running.pipeline)
+    with textbook(servers, tmp_path / "textbook", system.way.keys, next(redis_databases)) as book:
+        ours, theirs = await pipeline.side_by_side(system, book, SIZES, tmp_path)
+    demo = await pipeline.alone(system, "demo", 140, SIZES, tmp_path)
+    assert (ours.wrong, theirs.wrong, demo.wrong) == (0, 0, 0)
+    assert ours.by_process.keys() >= {"router", "critical", "high", "normal", "low", "edge"}
+    assert ours.cpu_us_per_event > 0
+
+
+async def test_the_benchmark_of_idling_finds_every_event_and_a_share_of_every_process(
+    running: System, tmp_path: Path
+) -> None:
+    """Other tests' events pass meanwhile, or none."""
+    found = await idle.measure(Lockstep(running.pipeline), idle.Sizes(idle=0.5, load=1.0, accounts=5), tmp_path)
+    assert found.wrong == 0
+    assert found.idle.keys() == found.loaded.keys() >= {"router", "critical", "edge"}
+    assert idle.figures(found).keys() == {"core_share_at_100_per_s", "core_share_idle", "wrong"}
+
+
+async def test_the_benchmark_of_latency_finds_every_event_also_those_of_the_flood(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker stops and starts in it, so the system is its own."""
+    monkeypatch.setattr(latency, "CRITICAL_PER_S", 50.0)
+    monkeypatch.setattr(latency, "PIECE", 1.0)
+    measured = Lockstep(system.pipeline)
+    start(measured, nice=latency.NICE)
+    sizes = latency.Sizes(rates=(50.0,), seconds=2.0, flood=500, accounts=5)
+    found = await latency.measure(measured, sizes, tmp_path)
+    assert found["wrong"] == 0
+    assert found.keys() == {
+        "rate_per_s", "critical_p50_ms", "critical_p99_ms", "flood_events_per_s", "critical_p99_flood_ratio", "wrong",
+    }  # fmt: skip
