@@ -23,17 +23,22 @@ class Access:
 
     def device(self, request: web.Request) -> Identity:
         """The identity of the token, which is that of the path. Raises Problem."""
-        header = request.headers.get("Authorization", "")
-        if not header.lower().startswith(_SCHEME):
-            raise problems.bad_token("no bearer token in the header Authorization")
         try:
-            identity = self._verifier.verify(header[len(_SCHEME) :].strip(), self._clock())
+            identity = self._verifier.verify(bearer(request), self._clock())
         except BadToken as error:
             raise problems.bad_token(str(error)) from error
         path = request.match_info["id"]
         if path != identity.device:
             raise problems.wrong_device(path)
         return identity
+
+
+def bearer(request: web.Request) -> str:
+    """The token of a request. Raises Problem."""
+    header = request.headers.get("Authorization", "")
+    if not header.lower().startswith(_SCHEME):
+        raise problems.bad_token("no bearer token in the header Authorization")
+    return header[len(_SCHEME) :].strip()
 
 
 def number(request: web.Request, name: str, default: int, most: int) -> int:

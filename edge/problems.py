@@ -12,14 +12,17 @@ from aiohttp import web
 from edge.stores import STORE_ERRORS
 
 PREFIX: Final = "urn:lockstep:problem:"
+_RETRY_AFTER_S: Final = 5
 log = logging.getLogger(__name__)
 
 
 class Problem(Exception):
     """A request that is refused. `name` is the stable end of the problem's type."""
 
-    def __init__(self, status: int, name: str, title: str, detail: str = "") -> None:
+    def __init__(self, status: int, name: str, title: str, detail: str = "", retry_after: int = 0) -> None:
+        """`retry_after`: seconds after which the same request may go better; 5 for any 503 that does not say."""
         super().__init__(f"{name}: {detail or title}")
+        self.retry_after = retry_after or (_RETRY_AFTER_S if status == 503 else 0)
         self.status = status
         self.name = name
         self.title = title
@@ -33,8 +36,8 @@ class Problem(Exception):
         headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        if self.status == 503:
-            headers["Retry-After"] = "5"
+        if self.retry_after:
+            headers["Retry-After"] = str(self.retry_after)
         return web.Response(status=self.status, body=msgspec.json.encode(body), headers=headers)
 
 

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
@@ -15,9 +16,11 @@ from aiohttp import web
 from edge.access import Access
 from edge.auth import BadKeys, Verifier
 from edge.backlog import Backlog
+from edge.callers import BadCallers, Callers
 from edge.devices import Devices
 from edge.gateway import Gateway
 from edge.health import Health, export
+from edge.ingest import Ingest
 from edge.problems import Problem, problems
 from edge.protocol import Sessions
 from edge.pull import Pull
@@ -79,35 +82,38 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         memory = await stack.enter_async_context(redis.connect(settings))
         disk = await stack.enter_async_context(cassandra.connect(settings))
         stores = await _stores(stack, settings, topology, memory, disk, push_port)
-        reports = Reports(_publisher(stack, settings), settings.topic_prefix + "outcomes", topology.partitions)
+        output = _publisher(stack, settings)
+        reports = Reports(output, settings.topic_prefix + "outcomes", topology.partitions)
         sessions = Sessions(topology.lane_names())
         backlog = Backlog(sessions, stores, topology.type_bit, time.time)
         access = Access(verifier, time.time)
         pull = Pull(settings.edge, topology, stores, access, reports, time.time)
-        http = await _http(stack, application(pull, Devices(topology, stores, access)))
+        callers = Callers(Path(settings.ingest.callers))
+        ingest = Ingest(settings, topology, callers, output, time.time)
+        http = await _http(stack, application(pull, Devices(topology, stores, access), ingest))
         gateway = Gateway(settings.edge, sessions, backlog, verifier, reports, http)
         health = Health(gateway, stores.lease, disk)
         metrics = Metrics()
-        export(metrics, gateway, pull, reports)
+        export(metrics, gateway, pull, reports, ingest)
         probes = Probes(health.live, health.ready, metrics.registry)
         health_port = stack.enter_context(serve_health(settings.health.host, settings.health.port, probes))
         recovery = Recovery(sessions, memory, stores.lease, gateway.recover)
         sweep = Sweep(sessions, stores.heads, memory, gateway.sync, settings.edge.sweep)
-        clock = _clock(gateway, verifier, health)
+        clock = _clock(gateway, health, (verifier.reload, callers.reload))
         tasks = await _start(stack, reports.run(), health.run(), recovery.run(), sweep.run(), clock)
         await _open_ports(stack, gateway, PushPort(sessions, stores.lease, time.time), device_socket, push_socket)
         port: int = device_socket.getsockname()[1]
         yield Running(port, push_port, health_port, gateway, stores.lease, tasks)
 
 
-def application(pull: Pull, devices: Devices) -> web.Application:
+def application(pull: Pull, devices: Devices, ingest: Ingest) -> web.Application:
     """All of HTTP on the device port."""
 
     async def no_socket(request: web.Request) -> web.Response:
         raise Problem(426, "upgrade-required", "This is a WebSocket", "connect with the sub-protocol lockstep.v1")
 
     app = web.Application(middlewares=[problems], client_max_size=_MAX_REQUEST)
-    app.router.add_routes([*pull.routes(), *devices.routes(), web.get("/v1/socket", no_socket)])
+    app.router.add_routes([*pull.routes(), *devices.routes(), *ingest.routes(), web.get("/v1/socket", no_socket)])
     return app
 
 
@@ -135,7 +141,7 @@ async def _stores(
 
 
 def _publisher(stack: AsyncExitStack, settings: Settings) -> Any:
-    publisher = Publisher(settings.kafka.servers, **{"linger.ms": 5, **settings.kafka.security})
+    publisher = Publisher(settings.kafka.servers, **{"linger.ms": 1, **settings.kafka.security})
 
     async def close() -> None:
         try:
@@ -185,14 +191,19 @@ async def _start(stack: AsyncExitStack, *work: Coroutine[Any, Any, None]) -> tup
     return tasks
 
 
-async def _clock(gateway: Gateway, verifier: Verifier, health: Health) -> None:
-    """The seconds of the gateway."""
+async def _clock(gateway: Gateway, health: Health, reloads: Sequence[Callable[[], object]]) -> None:
+    """The seconds of the gateway; now and then files that may have changed."""
     while True:
         await asyncio.sleep(1)
         gateway.advance()
         health.turned()
         if gateway.tick % _RELOAD_TICKS == 0:
-            try:
-                verifier.reload()
-            except BadKeys:
-                log.exception("the keys stay as they were")
+            for reload in reloads:
+                _reload(reload)
+
+
+def _reload(reload: Callable[[], object]) -> None:
+    try:
+        reload()
+    except (BadKeys, BadCallers):
+        log.exception("a file cannot be used, what it held before stays")

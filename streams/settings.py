@@ -118,6 +118,23 @@ class Edge(_Frozen, frozen=True):
     sweep: Seconds = 300.0
 
 
+class Ingest(_Frozen, frozen=True):
+    """Events that come to the edge over HTTP.
+
+    callers: File with producers and operators, as `lockstep producer` makes it; read again within 10 s of a change.
+    batch_events: Most events of one batch.
+    batch_bytes: Most bytes of one batch; each event in it is at most `LOCKSTEP_LIMITS__EVENT_BYTES`.
+    in_flight: Most events of this process that wait for Kafka; more are refused with 503.
+    timeout: Longest wait for Kafka's word, s; then the answer is 503 and the event is to be sent again.
+    """
+
+    callers: str = ".local/keys/callers.json"
+    batch_events: Positive = 500
+    batch_bytes: Positive = 1024 * 1024
+    in_flight: Positive = 10_000
+    timeout: Seconds = 10.0
+
+
 class Tokens(_Frozen, frozen=True):
     """Device tokens: JWT signed with Ed25519.
 
@@ -188,6 +205,7 @@ class Settings(_Frozen, frozen=True):
     cassandra: Cassandra = Cassandra()
     redis: Redis = Redis()
     edge: Edge = Edge()
+    ingest: Ingest = Ingest()
     tokens: Tokens = Tokens()
     health: Health = Health()
     limits: Limits = Limits()

@@ -30,7 +30,7 @@ from sinks.rows import Row, row_of
 from streams.admin import apply, plan
 from streams.check import load
 from streams.envelope import VERSION, Envelope, notification_id, position
-from streams.settings import Cassandra, Edge, Health, Kafka, Redis, Settings, Tokens
+from streams.settings import Cassandra, Edge, Health, Ingest, Kafka, Redis, Settings, Tokens
 from streams.targets import EVERY, Predicate
 from streams.topology import Topology
 
@@ -80,11 +80,12 @@ def base_settings(
         cassandra=Cassandra(contact_points=(host,), port=port, keyspace=f"edge_{uuid.uuid4().hex[:8]}", timeout=3),
         redis=Redis(host=redis_address[0], port=redis_address[1], timeout=2),
         edge=Edge(port=0, push_port=0, hello_timeout=2, ping_interval=30),
+        ingest=Ingest(callers=str(keys / "callers.json")),
         tokens=Tokens(keys=str(keys / PUBLIC)),
         health=Health(port=0),
     )
     asyncio.run(cassandra.apply_schema(settings))
-    apply([change for change in plan(topology, settings) if change.topic.endswith("outcomes")], settings)
+    apply([change for change in plan(topology, settings) if change.topic.endswith(("outcomes", "ingest"))], settings)
     return settings
 
 
