@@ -25,7 +25,7 @@ from edge.server import Running, running
 from sinks import cassandra, redis, wire
 from sinks.devices import Device, Registry
 from sinks.heads import Heads
-from sinks.inbox import InboxWriter
+from sinks.inbox import InboxReader, InboxWriter
 from sinks.rows import Row, row_of
 from streams.admin import apply, plan
 from streams.check import load
@@ -84,7 +84,8 @@ def base_settings(
         tokens=Tokens(keys=str(keys / PUBLIC)),
         health=Health(port=0),
     )
-    asyncio.run(cassandra.apply_schema(settings))
+    patient = msgspec.structs.replace(settings.cassandra, timeout=60)  # tables are made slowly on a busy machine
+    asyncio.run(cassandra.apply_schema(msgspec.structs.replace(settings, cassandra=patient)))
     apply([change for change in plan(topology, settings) if change.topic.endswith(("outcomes", "ingest"))], settings)
     return settings
 
@@ -137,6 +138,8 @@ class House:
     heads: Heads
     writer: InboxWriter
     registry: Registry
+    inbox: InboxReader
+    disk: cassandra.Cassandra
     redis: redis.Redis
     http: aiohttp.ClientSession
     account: str = field(default_factory=lambda: f"account-{uuid.uuid4().hex[:8]}")
@@ -262,7 +265,8 @@ class Houses:
         writer, registry = await InboxWriter.open(disk), await Registry.open(disk, memory, self._topology)
         heads = Heads(memory, len(self._topology.lane_names()))
         served = await enter(self._served(settings))
-        return House(settings, self._topology, served, heads, writer, registry, memory, http)
+        inbox = await InboxReader.open(disk)
+        return House(settings, self._topology, served, heads, writer, registry, inbox, disk, memory, http)
 
     @asynccontextmanager
     async def _served(self, settings: Settings) -> AsyncIterator[Running]:

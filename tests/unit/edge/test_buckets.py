@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.buckets import Bucket
+from edge.buckets import Bucket, Rates
 
 
 def test_a_burst_passes_then_the_rate_holds() -> None:
@@ -47,3 +47,16 @@ def test_never_more_than_burst_and_rate(asks: list[tuple[int, float]]) -> None:
         if bucket.take(number, now) == 0:
             taken += number
     assert taken <= 8 + 4 * elapsed + 20
+
+
+def test_each_key_has_its_rate_and_few_are_remembered() -> None:
+    """The one that has not asked for longest is forgotten."""
+    rates = Rates(rate=1, burst=1, most=2)
+    assert rates.take("a", 0) == 0
+    assert rates.take("a", 0) == pytest.approx(1.0)
+    assert rates.take("b", 0) == 0
+    assert rates.take("a", 0) > 0
+    assert rates.take("c", 0) == 0
+    assert len(rates) == 2
+    assert rates.take("a", 0) > 0
+    assert rates.take("b", 0) == 0
