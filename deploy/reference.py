@@ -1,4 +1,4 @@
-"""Writes the reference pages that the code knows best: docs/settings.md and docs/topics.schema.json."""
+"""Writes the pages that the code knows best: docs/settings.md, docs/openapi.json and docs/topics.schema.json."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.openapi import document
 from streams.check import schema
 from streams.settings import PREFIX, Settings
 
@@ -35,6 +36,7 @@ def pages() -> dict[Path, str]:
     """The text of each page."""
     return {
         ROOT / "docs" / "settings.md": settings_page(Settings),
+        ROOT / "docs" / "openapi.json": json.dumps(document(), indent=2) + "\n",
         ROOT / "docs" / "topics.schema.json": json.dumps(schema(), indent=2) + "\n",
     }
 

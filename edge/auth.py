@@ -7,11 +7,11 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet, OKPKey
 from joserfc.jwt import ClaimsOption
 
@@ -27,6 +27,7 @@ PUBLIC: Final = "public.jwks"
 #: Device ids appear in paths, in keys of Redis and in lists separated by commas.
 _DEVICE: Final = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
 _CACHED: Final = 100_000
+_FOREVER: Final = 1 << 40  # also what is no number at all is not below it
 
 
 class BadToken(Exception):
@@ -37,11 +38,37 @@ class BadKeys(Exception):
     """A key file that cannot be used; the message names it."""
 
 
-class Verifier:
-    """Checks tokens against the public keys of `settings.keys`; any of them may have signed."""
+class Revoked(Protocol):
+    """Which accounts are revoked: `sinks.revocations`."""
 
-    def __init__(self, settings: Tokens) -> None:
+    def since(self, account: str) -> int:
+        """Tokens issued at or before this moment (s) are; -1 where none are."""
+
+
+class NothingRevoked:
+    """For those who check tokens without a store."""
+
+    def since(self, account: str) -> int:
+        """None are."""
+        return -1
+
+
+def is_remote(keys: str) -> bool:
+    """Whether the setting names an address and no file."""
+    return keys.startswith(("https://", "http://"))
+
+
+class Verifier:
+    """Checks tokens against the public keys of `settings.keys`; any of them may have signed.
+
+    Keys from an address are there once `use` was called with them. `strangers` counts tokens of keys that are not.
+    """
+
+    def __init__(self, settings: Tokens, revoked: Revoked | None = None) -> None:
         self._settings = settings
+        self._revoked = NothingRevoked() if revoked is None else revoked
+        self._keys = KeySet([])
+        self.strangers = 0
         self._claims: dict[str, ClaimsOption] = {
             "iss": {"essential": True, "value": settings.issuer},
             "aud": {"essential": True, "value": settings.audience},
@@ -56,16 +83,27 @@ class Verifier:
 
     def reload(self) -> bool:
         """Read the key file again if it has changed; tokens of keys that left it are refused. Raises BadKeys."""
+        if is_remote(self._settings.keys):
+            return False
         path = Path(self._settings.keys)
         try:
             changed = path.stat().st_mtime
             if changed == self._changed:
                 return False
-            self._keys = _public_keys(path.read_bytes())
-        except (OSError, ValueError, KeyError, TypeError, JoseError, msgspec.MsgspecError) as error:
+            text = path.read_bytes()
+        except OSError as error:
             raise BadKeys(f"{path}: not a JWK Set of Ed25519 keys: {error}") from error
-        self._changed, self._young, self._old = changed, {}, {}
+        self.use(text)
+        self._changed = changed
         return True
+
+    def use(self, text: bytes) -> None:
+        """Take this JWK Set from now on; tokens of keys that are not in it are refused. Raises BadKeys."""
+        try:
+            self._keys = _public_keys(text)
+        except (ValueError, KeyError, TypeError, AttributeError, JoseError, msgspec.MsgspecError) as error:
+            raise BadKeys(f"{self._settings.keys}: not a JWK Set of Ed25519 keys: {error}") from error
+        self._young, self._old = {}, {}
 
     def verify(self, token: str, now: float) -> Identity:
         """Who the token speaks for at `now` (s). Raises BadToken."""
@@ -80,6 +118,8 @@ class Verifier:
             self._young[digest] = identity
         if identity.expires + self._settings.leeway <= now:
             raise BadToken("token has expired")
+        if identity.issued <= self._revoked.since(identity.account):
+            raise BadToken("token was revoked")
         return identity
 
     def _check(self, token: str, now: float) -> Identity:
@@ -87,9 +127,15 @@ class Verifier:
         try:
             claims = jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims
             registry.validate(claims)
+        except InvalidKeyIdError as error:
+            self.strangers += 1
+            raise BadToken(f"token refused: {error}") from error
         except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BadToken(f"token refused: {error}") from error
-        return _identity(claims)
+        identity = _identity(claims)
+        if identity.expires - now > self._settings.longest + self._settings.leeway:
+            raise BadToken(f"token lives longer than {self._settings.longest:.0f} s")
+        return identity
 
 
 def _public_keys(text: bytes) -> KeySet:
@@ -108,7 +154,10 @@ def _identity(claims: dict[str, Any]) -> Identity:
         raise BadToken("claim 'account' is not an account")
     if not isinstance(type_, str) or not type_:
         raise BadToken("claim 'type' is not a device type")
-    return Identity(device, account, type_, float(claims["exp"]))
+    expires, issued = claims["exp"], claims.get("iat", 0)
+    if not all(isinstance(each, int | float) and 0 <= each < _FOREVER for each in (expires, issued)):
+        raise BadToken("claims 'iat' and 'exp' are not moments")
+    return Identity(device, account, type_, float(expires), float(issued))
 
 
 def is_account(text: str) -> bool:

@@ -46,12 +46,19 @@ class Backlog:
     """Reads what sessions missed. One task for each session that is in SYNC, none for a live one."""
 
     def __init__(
-        self, sessions: Sessions, stores: Stores, type_bit: Callable[[str], int], clock: Callable[[], float]
+        self,
+        sessions: Sessions,
+        stores: Stores,
+        type_bit: Callable[[str], int],
+        clock: Callable[[], float],
+        seen: Callable[[str, str], None] = lambda account, device: None,
     ) -> None:
+        """`seen` is told of each device that said a good hello."""
         self._sessions = sessions
         self._stores = stores
         self._type_bit = type_bit
         self._clock = clock
+        self._seen = seen
         self._reads = asyncio.Semaphore(_READS)
 
     async def greet(self, session: Session, link: Reader, ping: int, window: int) -> None:
@@ -65,6 +72,7 @@ class Backlog:
             link.shut(messages.UNAVAILABLE, "a store cannot be reached; connect again later")
             return
         if recipient is not None:
+            self._seen(session.account, session.device)
             link.write(messages.welcome(self._name(session), ping, window))
             await self.read(session, link, recipient)
 

@@ -176,9 +176,10 @@ class DeviceClient:
         """Say over HTTP that everything up to the newest cursor is taken. Raises Refused."""
         await self._request("POST", "/acks", body={"cursor": self.cursor})
 
-    async def pull(self, limit: int = 50) -> Page:
-        """The next page; its cursor is kept. Raises Refused."""
-        answer = await self._request("GET", "/notifications", query={"cursor": self.cursor, "limit": str(limit)})
+    async def pull(self, limit: int = 50, wait: int = 0) -> Page:
+        """The next page, after `wait` s at most; its cursor is kept. Raises Refused."""
+        query = {"cursor": self.cursor, "limit": str(limit), "wait": str(wait)}
+        answer = await self._request("GET", "/notifications", query=query)
         self.cursor = answer["next_cursor"]
         items = [item for item in answer["items"] if self.seen.is_new(item)]
         return Page(items, answer["more"], answer["poll_after"])

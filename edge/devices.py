@@ -76,7 +76,7 @@ class Devices:
         await self._stores.registry.put(identity.account, device)
         positions = tuple(max(head, 0) for head in heads)
         cursor = cursors.encode(Cursor(cursors.fingerprint(identity.account), int(now), positions))
-        return _json({"device": _shown(device), "cursor": cursor}, 201 if known is None else 200)
+        return _json({"device": shown(device), "cursor": cursor}, 201 if known is None else 200)
 
     async def get(self, request: web.Request) -> web.Response:
         """The device as it is registered."""
@@ -84,7 +84,7 @@ class Devices:
         device = await self._stores.registry.get(identity.account, identity.device)
         if device is None:
             raise problems.unknown_device(identity.device)
-        return _json({"device": _shown(device)})
+        return _json({"device": shown(device)})
 
     async def delete(self, request: web.Request) -> web.Response:
         """Forget the device; it is not a target from now on."""
@@ -108,8 +108,8 @@ class Devices:
             raise problems.malformed("app-version", str(error)) from error
 
 
-def _shown(device: Device) -> dict[str, Any]:
-    """All but the platform's token, which is a secret."""
+def shown(device: Device) -> dict[str, Any]:
+    """What is told of a device: all but the platform's token, which is a secret."""
     return {
         "id": device.id,
         "type": device.type,

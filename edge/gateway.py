@@ -161,8 +161,8 @@ class Gateway:
                 connection.shut(messages.RESYNC_REQUIRED, "the cursor is older than anything kept")
                 return
             session, replaced = self.sessions.open(identity, cursor, connection)
-            if replaced is not None and isinstance(replaced.link, Connection):
-                replaced.link.shut(messages.REPLACED, "the device has opened another connection")
+            if replaced is not None:
+                give_way(replaced)
             if cursor is not None:
                 self._reports.presented("acked", session.account, session.device, cursor.positions)
             self._opened(connection, session, identity.expires - now)
@@ -189,17 +189,18 @@ class Gateway:
     async def recover(self, session: Session) -> None:
         """Write the presence of a session again, then have it read what was not pushed. Raises STORE_ERRORS."""
         connection = session.link
-        if not isinstance(connection, Connection) or await self._backlog.register(session, connection) is None:
-            return
-        self.sync(session)
+        if not isinstance(connection, Connection):
+            connection.resync()  # a long poll registers again
+        elif await self._backlog.register(session, connection) is not None:
+            self.sync(session)
 
     def sync(self, session: Session) -> None:
         """Have a session read its inbox, once more where it does so already."""
-        if session.is_gone() or not isinstance(session.link, Connection):
+        if session.is_gone():
             return
         session.again = True
         session.state = State.SYNC
-        self.behind(session.link)
+        session.link.resync()
 
     # -- time
 
@@ -280,3 +281,11 @@ class Gateway:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def give_way(session: Session) -> None:
+    """End what holds a session that was replaced, a socket or a long poll."""
+    if isinstance(session.link, Connection):
+        session.link.shut(messages.REPLACED, "the device has opened another connection")
+    else:
+        session.link.resync()

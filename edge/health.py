@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from edge.gateway import Gateway
+from edge.ingest import Ingest
 from edge.pull import Pull
 from edge.reports import Reports
 from edge.stores import STORE_ERRORS
@@ -61,13 +62,16 @@ class Health:
         return Check(not trouble, trouble or "ready")
 
 
-def export(metrics: Metrics, gateway: Gateway, pull: Pull, reports: Reports) -> None:
+def export(gateway: Gateway, pull: Pull, reports: Reports, ingest: Ingest, metrics: Metrics) -> None:
     """The numbers of the edge, for /metrics."""
     sessions, counts = gateway.sessions, gateway.sessions.counts
     for name, meaning, level in (
         ("edge_connections", "Open connections on the device port, not counting HTTP.", lambda: gateway.connections),
         ("edge_sessions", "Devices that are connected.", lambda: len(sessions)),
+        ("edge_waits", "Long polls that wait.", lambda: len(pull.waits)),
+        ("edge_load", "Share of the last seconds in which the loop computed.", lambda: pull.load.share),
         ("edge_hellos_waiting", "Hellos that wait for their turn.", lambda: len(gateway.hellos)),
+        ("edge_events_waiting", "Events that came over HTTP and wait for Kafka's word.", lambda: ingest.waiting),
         ("edge_outcomes_waiting", "Outcomes that wait for Kafka's word.", lambda: reports.waiting),
     ):
         metrics.gauge(name, meaning, level)
@@ -76,8 +80,21 @@ def export(metrics: Metrics, gateway: Gateway, pull: Pull, reports: Reports) -> 
     for name, meaning, count in (
         ("edge_pull_pages", "Pages that were pulled.", lambda: pull.pages),
         ("edge_pull_unchanged", "Pulls that were answered with 304.", lambda: pull.unchanged),
+        ("edge_pull_refused", "Pulls refused because too many pages were read at once.", lambda: pull.refused),
         ("edge_outcomes", "Outcomes that Kafka took.", lambda: reports.reported),
         ("edge_outcomes_dropped", "Outcomes dropped while Kafka took none.", lambda: reports.dropped),
+        ("edge_events_taken", "Events that came over HTTP and lie in Kafka.", lambda: ingest.counts.taken),
+        (
+            "edge_events_refused",
+            "Events over HTTP that lockstep or their producer's rights refuse.",
+            lambda: ingest.counts.refused,
+        ),
+        (
+            "edge_events_limited",
+            "Events over HTTP refused for their rate, or because too many wait.",
+            lambda: ingest.counts.limited,
+        ),
+        ("edge_events_failed", "Events over HTTP that Kafka did not take in time.", lambda: ingest.counts.failed),
     ):
         metrics.counter(name, meaning, count)
 

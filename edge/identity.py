@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 
 class Identity(NamedTuple):
-    """A device of an account, of a declared type. `expires`: s since 1970."""
+    """A device of an account, of a declared type. `expires` and `issued`: s since 1970; 0 where it is not said."""
 
     device: str
     account: str
     type: str
     expires: float
+    issued: float = 0.0

@@ -29,22 +29,26 @@ class PageReader:
         self._recipient = recipient
         self._lanes = lanes
 
-    async def read(self, cursor: Cursor, heads: Sequence[int], limits: Limits, now: int) -> Page:
-        """The page above `cursor` at `now` (ms). `heads` were read before; -1 = unknown: read to where rows end."""
+    async def read(self, cursor: Cursor, heads: Sequence[int], limits: Limits, now: int, *, full: bool = False) -> Page:
+        """The page above `cursor` at `now` (ms). `heads` were read before; -1 = unknown: read to where rows end.
+
+        `full`: all lanes are read to where rows end, whatever the heads say.
+        """
         page = Filling(self._recipient, cursor, self._lanes, limits, now)
         for lane, head in enumerate(heads):
-            if 0 <= head <= page.positions[lane]:
+            if 0 <= head <= page.positions[lane] and not full:
                 continue
-            if page.full or not await self._lane(page, lane, head if head >= 0 else None):
+            upto = None if full or head < 0 else head
+            if page.full or not await self._lane(page, lane, upto, head):
                 return Page(page.items, tuple(page.positions), more=True)
             page.positions[lane] = max(page.positions[lane], head)
         return Page(page.items, tuple(page.positions), more=False)
 
-    async def _lane(self, page: Filling, lane: int, upto: int | None) -> bool:
-        """Whether the lane was read to its end."""
+    async def _lane(self, page: Filling, lane: int, upto: int | None, acked: int) -> bool:
+        """Whether the lane was read to its end; rows up to `acked` were there before."""
         while not page.full:
             wanted = max(_LEAST_READ, page.room)
-            rows = await self._inbox.read(self._account, lane, page.positions[lane], upto, wanted)
+            rows = await self._inbox.read(self._account, lane, page.positions[lane], upto, wanted, acked)
             if not page.take(rows):
                 return False
             if len(rows) < wanted:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -12,29 +12,44 @@ from aiohttp import web
 from edge.stores import STORE_ERRORS
 
 PREFIX: Final = "urn:lockstep:problem:"
+_RETRY_AFTER_S: Final = 5
 log = logging.getLogger(__name__)
 
 
 class Problem(Exception):
     """A request that is refused. `name` is the stable end of the problem's type."""
 
-    def __init__(self, status: int, name: str, title: str, detail: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        name: str,
+        title: str,
+        detail: str = "",
+        retry_after: int = 0,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`retry_after`: seconds after which the same request may go better; 5 for any 503 that does not say.
+
+        `extra`: further members of the problem.
+        """
         super().__init__(f"{name}: {detail or title}")
+        self.retry_after = retry_after or (_RETRY_AFTER_S if status == 503 else 0)
         self.status = status
         self.name = name
         self.title = title
         self.detail = detail
+        self.extra = extra or {}
 
     def response(self) -> web.Response:
         """The response that tells it."""
-        body = {"type": PREFIX + self.name, "title": self.title, "status": self.status}
+        body = {"type": PREFIX + self.name, "title": self.title, "status": self.status, **self.extra}
         if self.detail:
             body["detail"] = self.detail
         headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        if self.status == 503:
-            headers["Retry-After"] = "5"
+        if self.retry_after:
+            headers["Retry-After"] = str(self.retry_after)
         return web.Response(status=self.status, body=msgspec.json.encode(body), headers=headers)
 
 
@@ -58,9 +73,9 @@ def malformed(name: str, detail: str) -> Problem:
     return Problem(400, f"malformed-{name}", f"The {name} cannot be read", detail)
 
 
-def resync_required() -> Problem:
+def resync_required(why: str) -> Problem:
     """410"""
-    detail = "the cursor is older than anything kept: load the whole state, then start without a cursor"
+    detail = f"{why}: load the whole state, then start without a cursor"
     return Problem(410, "resync-required", "Notifications may have been missed", detail)
 
 

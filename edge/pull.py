@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -13,18 +14,24 @@ from edge import cursor as cursors
 from edge import problems
 from edge.access import Access, number
 from edge.cursor import BadCursor, Cursor
+from edge.encoding import CODECS, LEAST, choose
 from edge.identity import Identity
 from edge.item import Limits, Recipient
+from edge.load import Load
 from edge.page import Page, PageReader
+from edge.problems import Problem
 from edge.reports import Reports
 from edge.stores import Stores, read_heads
+from edge.waits import Waits
+from sinks.redis import RedisUnavailable
 from streams.settings import Edge
 from streams.targets import parse_version
 from streams.topology import Topology
 
 DEFAULT_LIMIT: Final = 50
-#: Seconds until an idle device should ask again, on average; spread, so that devices do not ask together.
-POLL_AFTER_S: Final = 300
+#: Pages read from Cassandra at once; more requests are sent away, over so many seconds.
+MOST_READS: Final = 512
+RETRY_SPREAD_S: Final = 5
 #: A cursor so old (s) is read against the inbox itself, whatever the heads say.
 FULL_READ_S: Final = 300
 _random = random.SystemRandom()
@@ -39,6 +46,26 @@ class AckBody(msgspec.Struct, forbid_unknown_fields=True):
 _ack_body = msgspec.json.Decoder(AckBody).decode
 
 
+class Ask(NamedTuple):
+    """One request for notifications, read. `cursor` is a fresh one where `text` had none of this account."""
+
+    identity: Identity
+    cursor: Cursor
+    fresh: bool
+    limits: Limits
+    wait: int
+    tag: str
+    accepts: str
+
+
+class Found(NamedTuple):
+    """What there is for a request: a page, the heads that were read before it, and s until the device asks again."""
+
+    page: Page
+    heads: tuple[int, ...]
+    after: float
+
+
 class Pull:
     """The pull endpoint."""
 
@@ -50,6 +77,8 @@ class Pull:
         access: Access,
         reports: Reports,
         clock: Callable[[], float],
+        waits: Waits,
+        load: Load,
     ) -> None:
         self._settings = settings
         self._topology = topology
@@ -58,7 +87,10 @@ class Pull:
         self._access = access
         self._reports = reports
         self._clock = clock
-        self.pages = self.unchanged = 0
+        self.waits = waits
+        self.load = load
+        self._reading = 0
+        self.pages = self.unchanged = self.refused = 0
 
     def routes(self) -> list[web.RouteDef]:
         """For the application of the edge."""
@@ -68,26 +100,36 @@ class Pull:
         ]
 
     async def notifications(self, request: web.Request) -> web.Response:
-        """One page of what the device has not read, from its cursor on."""
-        identity = self._access.device(request)
-        limit = number(request, "limit", min(DEFAULT_LIMIT, self._settings.page_limit), self._settings.page_limit)
-        recipient = await self._recipient(identity)
-        cursor, fresh = self._cursor(request.query.get("cursor", ""), identity)
-        if not fresh:
-            self._reports.presented("pulled", identity.account, identity.device, cursor.positions)
-        heads = await read_heads(self._stores.heads, identity.account, len(self._lanes))
-        tag = _tag(heads)
+        """One page of what the device has not read, from its cursor on; with `wait`, once there is something.
+
+        What heads say is not asked of the inbox, but for a device that has not asked it for long.
+        """
+        ask = self._ask(request)
+        account = ask.identity.account
+        if not ask.fresh:
+            self._reports.presented("pulled", account, ask.identity.device, ask.cursor.positions)
+        heads = await read_heads(self._stores.heads, account, len(self._lanes))
         now = self._clock()
-        full = fresh or cursor.as_of < now - FULL_READ_S
-        if not full and _nothing_above(cursor, heads) and request.headers.get("If-None-Match") == tag:
-            self.unchanged += 1
-            return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "no-store"})
-        if full:
-            cursor = cursor._replace(as_of=int(now))
-        reader = PageReader(self._stores.inbox, identity.account, recipient, self._lanes)
-        page = await reader.read(cursor, heads, Limits(limit, self._settings.page_bytes), int(now * 1000))
-        self.pages += 1
-        return _response(page, cursor, tag)
+        full = ask.fresh or ask.cursor.as_of < now - FULL_READ_S
+        cursor = ask.cursor._replace(as_of=int(now)) if full else ask.cursor
+        page = await self._read(ask, cursor, heads, full=full)
+        if page.more and full and not ask.fresh:
+            await self._check_backlog(account, cursor)
+        found = Found(page, heads, 0 if page.more else self._poll_after())
+        if ask.wait and not page.more and not self.waits.full:
+            found = await self._waited(ask, cursor, found)
+        return self._answer(ask, cursor, found)
+
+    def _ask(self, request: web.Request) -> Ask:
+        """Raises Problem."""
+        identity = self._access.device(request)
+        most = self._settings.page_limit
+        limit = number(request, "limit", min(DEFAULT_LIMIT, most), most)
+        wait = number(request, "wait", 0, self._settings.wait, least=0)
+        cursor, fresh = self._cursor(request.query.get("cursor", ""), identity)
+        header = request.headers.get
+        limits = Limits(limit, self._settings.page_bytes)
+        return Ask(identity, cursor, fresh, limits, wait, header("If-None-Match", ""), header("Accept-Encoding", ""))
 
     async def acks(self, request: web.Request) -> web.Response:
         """The device says what it has taken; its next cursor would say the same."""
@@ -105,6 +147,70 @@ class Pull:
         self._reports.presented("acked", identity.account, identity.device, cursor.positions)
         return web.Response(status=204)
 
+    # -- reading and waiting
+
+    async def _read(self, ask: Ask, cursor: Cursor, heads: tuple[int, ...], *, full: bool = False) -> Page:
+        """A page. Raises Problem while too many are being read: who waits for Cassandra here waits in memory."""
+        if _nothing_above(cursor, heads) and not full:
+            return Page([], cursor.positions, more=False)
+        if self._reading >= MOST_READS:
+            self.refused += 1
+            after = 1 + _random.randrange(RETRY_SPREAD_S)
+            raise Problem(503, "overloaded", "Too many devices read at once", "come back a little later", after)
+        self._reading += 1
+        try:
+            recipient = await self._recipient(ask.identity)
+            reader = PageReader(self._stores.inbox, ask.identity.account, recipient, self._lanes)
+            return await reader.read(cursor, heads, ask.limits, int(self._clock() * 1000), full=full)
+        finally:
+            self._reading -= 1
+
+    async def _waited(self, ask: Ask, cursor: Cursor, found: Found) -> Found:
+        """What is there once a push came, or nothing when the time is over. Presence is written before heads are read.
+
+        Without Redis there is no presence and no push: the answer is what was found.
+        """
+        page, heads, after = found
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + ask.wait
+        async with self.waits.open(ask.identity, cursor._replace(positions=page.positions)) as session:
+            while not page.items and not page.more and not self.waits.draining:
+                try:
+                    if not await session.register(self._type_bit(ask.identity.type)):
+                        break
+                    heads = await self._stores.heads.read(ask.identity.account)
+                except RedisUnavailable:
+                    return Found(page, heads, after)
+                page = await self._read(ask, cursor._replace(positions=page.positions), heads)
+                if page.items or page.more or not await session.wait(page.positions, deadline - loop.time()):
+                    break
+        return Found(page, heads, 1 + _random.randrange(RETRY_SPREAD_S) if self.waits.draining else 0)
+
+    def _type_bit(self, type_: str) -> int:
+        return self._topology.type_bit(type_) if type_ in self._topology.device_types else 0
+
+    def _poll_after(self) -> float:
+        return self.load.poll_after(_random.random())
+
+    async def _check_backlog(self, account: str, cursor: Cursor) -> None:
+        """Raise Problem for a device that missed more than it may: the whole state is loaded faster."""
+        most = self._settings.backlog + 1
+        count = 0
+        for lane, position in enumerate(cursor.positions):
+            count += await self._stores.inbox.count(account, lane, position, most - count)
+            if count >= most:
+                raise problems.resync_required(f"more than {self._settings.backlog} notifications were missed")
+
+    def _answer(self, ask: Ask, cursor: Cursor, found: Found) -> web.Response:
+        """The page, or 304 where the device would learn nothing from it."""
+        page, tag = found.page, _tag(found.heads)
+        stands = cursor._replace(positions=page.positions)
+        if stands == ask.cursor and not ask.fresh and _nothing_above(stands, found.heads) and _matches(ask.tag, tag):
+            self.unchanged += 1
+            return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "no-store"})
+        self.pages += 1
+        return _response(page, cursors.encode(stands), tag, round(found.after), ask.accepts)
+
     async def _recipient(self, identity: Identity) -> Recipient:
         device = await self._stores.registry.get(identity.account, identity.device)
         if device is None:
@@ -121,7 +227,7 @@ class Pull:
             start = (0,) * len(self._lanes)
             return Cursor(cursors.fingerprint(identity.account), int(self._clock()), start), True
         if cursor.is_over(self._clock()):
-            raise problems.resync_required()
+            raise problems.resync_required("the cursor is older than anything kept")
         return cursor, False
 
 
@@ -135,13 +241,21 @@ def _tag(heads: Sequence[int]) -> str:
     return '"' + "-".join(f"{head:x}" for head in heads) + '"'
 
 
-def _response(page: Page, cursor: Cursor, tag: str) -> web.Response:
-    after = 0 if page.more else round(POLL_AFTER_S * _random.uniform(0.8, 1.2))
-    next_cursor = cursors.encode(cursor._replace(positions=page.positions))
+def _matches(header: str, tag: str) -> bool:
+    """Whether a header If-None-Match holds the tag; proxies that compress make it a weak one."""
+    return header == tag or tag in (each.strip().removeprefix("W/") for each in header.split(","))
+
+
+def _response(page: Page, next_cursor: str, tag: str, after: int, accepted: str) -> web.Response:
     body = b'{"items":[%b],"next_cursor":"%b","more":%b,"poll_after":%d}' % (
         b",".join(page.items),
         next_cursor.encode(),
         b"true" if page.more else b"false",
         after,
     )
-    return web.Response(body=body, content_type="application/json", headers={"ETag": tag, "Cache-Control": "no-store"})
+    headers = {"ETag": tag, "Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    coding = choose(accepted) if len(body) >= LEAST else ""
+    if coding:
+        headers["Content-Encoding"] = coding
+        body = CODECS[coding](body)
+    return web.Response(body=body, content_type="application/json", headers=headers)

@@ -6,34 +6,42 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
-from edge.access import Access
-from edge.auth import BadKeys, Verifier
+from edge.auth import BadKeys
 from edge.backlog import Backlog
+from edge.callers import BadCallers
 from edge.devices import Devices
 from edge.gateway import Gateway
+from edge.guard import open_guard
 from edge.health import Health, export
+from edge.ingest import Ingest
+from edge.load import Load
+from edge.operators import Operators
 from edge.problems import Problem, problems
 from edge.protocol import Sessions
 from edge.pull import Pull
 from edge.push_port import PushPort, PushProtocol
 from edge.recovery import Recovery
 from edge.reports import Reports
+from edge.revoking import Revoking
 from edge.stores import Stores
 from edge.sweep import Sweep
+from edge.waits import Waits
 from sinks import cassandra, redis
 from sinks.devices import Registry
+from sinks.erasure import Erasure
 from sinks.heads import Heads
 from sinks.inbox import InboxReader
 from sinks.presence import Lease, Presence
 from streams.health import Probes, serve_health
 from streams.metrics import Metrics
-from streams.settings import Settings
+from streams.settings import Edge, Settings
 from streams.topology import Topology
 from streams.transport.client import Publisher, PublishFailed
 
@@ -69,51 +77,81 @@ async def serve(settings: Settings, topology: Topology) -> None:
 
 @asynccontextmanager
 async def running(settings: Settings, topology: Topology) -> AsyncIterator[Running]:
-    """An edge. Leaving the block drains it. Raises OSError for a port that is taken, BadKeys, and what stores raise."""
+    """An edge. Leaving the block drains it. Raises OSError for a port that is taken, BadKeys, BadCallers, and what
+    stores raise."""
     async with AsyncExitStack() as stack:
-        verifier = Verifier(settings.tokens)
-        device_socket = stack.enter_context(_listening(settings.edge.host, settings.edge.port))
-        push_socket = stack.enter_context(_listening(settings.edge.push_host, settings.edge.push_port))
-        device_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # connections inherit it
-        push_port: int = push_socket.getsockname()[1]
+        ports = _ports(stack, settings.edge)
         memory = await stack.enter_async_context(redis.connect(settings))
         disk = await stack.enter_async_context(cassandra.connect(settings))
-        stores = await _stores(stack, settings, topology, memory, disk, push_port)
-        reports = Reports(_publisher(stack, settings), settings.topic_prefix + "outcomes", topology.partitions)
+        stores = await _stores(stack, settings, topology, memory, disk, _number(ports.pushes))
+        guard = await open_guard(settings, disk)
+        output = _publisher(stack, settings)
+        reports = Reports(output, settings.topic_prefix + "outcomes", topology.partitions)
         sessions = Sessions(topology.lane_names())
-        backlog = Backlog(sessions, stores, topology.type_bit, time.time)
-        access = Access(verifier, time.time)
-        pull = Pull(settings.edge, topology, stores, access, reports, time.time)
-        http = await _http(stack, application(pull, Devices(topology, stores, access)))
-        gateway = Gateway(settings.edge, sessions, backlog, verifier, reports, http)
+        backlog = Backlog(sessions, stores, topology.type_bit, time.time, guard.seen.note)
+        waits, load = Waits(sessions, stores, settings.edge.waits), Load()
+        pull = Pull(settings.edge, topology, stores, guard.access, reports, time.time, waits, load)
+        devices = Devices(topology, stores, guard.access)
+        ingest = Ingest(settings, topology, guard.callers, output, time.time)
+        http = await _http(stack, api([pull.routes(), devices.routes(), ingest.routes(), _SOCKET]))
+        gateway = Gateway(settings.edge, sessions, backlog, guard.verifier, reports, http)
+        revoking = Revoking(sessions, guard.revocations, settings.tokens.revocations)
+        erasure = await Erasure.open(disk, memory, stores.registry, len(topology.lanes))
+        operators = Operators(stores, guard, revoking, erasure, topology.longest_retention(), time.time)
         health = Health(gateway, stores.lease, disk)
-        metrics = Metrics()
-        export(metrics, gateway, pull, reports)
-        probes = Probes(health.live, health.ready, metrics.registry)
-        health_port = stack.enter_context(serve_health(settings.health.host, settings.health.port, probes))
+        health_port = _serve_health(stack, settings, health, partial(export, gateway, pull, reports, ingest))
         recovery = Recovery(sessions, memory, stores.lease, gateway.recover)
         sweep = Sweep(sessions, stores.heads, memory, gateway.sync, settings.edge.sweep)
-        clock = _clock(gateway, verifier, health)
-        tasks = await _start(stack, reports.run(), health.run(), recovery.run(), sweep.run(), clock)
-        await _open_ports(stack, gateway, PushPort(sessions, stores.lease, time.time), device_socket, push_socket)
-        port: int = device_socket.getsockname()[1]
-        yield Running(port, push_port, health_port, gateway, stores.lease, tasks)
+        clock = _clock(gateway, health, load, (guard.verifier.reload, guard.callers.reload))
+        background = (reports.run(), health.run(), recovery.run(), sweep.run(), revoking.run(), clock)
+        tasks = await _start(stack, *background, *(work() for work in guard.work))
+        await _serve_operators(stack, ports.operators, operators)
+        stack.callback(waits.drain)
+        await _open_ports(stack, gateway, PushPort(sessions, stores.lease, time.time), ports)
+        yield Running(_number(ports.devices), _number(ports.pushes), health_port, gateway, stores.lease, tasks)
 
 
-def application(pull: Pull, devices: Devices) -> web.Application:
-    """All of HTTP on the device port."""
-
-    async def no_socket(request: web.Request) -> web.Response:
-        raise Problem(426, "upgrade-required", "This is a WebSocket", "connect with the sub-protocol lockstep.v1")
-
+def api(routes: Iterable[Iterable[web.RouteDef]]) -> web.Application:
+    """An application whose errors are problems."""
     app = web.Application(middlewares=[problems], client_max_size=_MAX_REQUEST)
-    app.router.add_routes([*pull.routes(), *devices.routes(), web.get("/v1/socket", no_socket)])
+    for each in routes:
+        app.router.add_routes(each)
     return app
+
+
+async def _no_socket(request: web.Request) -> web.Response:
+    raise Problem(426, "upgrade-required", "This is a WebSocket", "connect with the sub-protocol lockstep.v1")
+
+
+_SOCKET: Final = (web.get("/v1/socket", _no_socket),)
+
+
+class Ports(NamedTuple):
+    """The listening sockets."""
+
+    devices: socket.socket
+    pushes: socket.socket
+    operators: socket.socket | None
+
+
+def _ports(stack: AsyncExitStack, settings: Edge) -> Ports:
+    devices = stack.enter_context(_listening(settings.host, settings.port))
+    devices.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # connections inherit it
+    pushes = stack.enter_context(_listening(settings.push_host, settings.push_port))
+    operators = None
+    if settings.operator_port:
+        operators = stack.enter_context(_listening(settings.operator_host, settings.operator_port))
+    return Ports(devices, pushes, operators)
 
 
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family)
+
+
+def _number(listening: socket.socket) -> int:
+    port: int = listening.getsockname()[1]
+    return port
 
 
 async def _stores(
@@ -135,7 +173,7 @@ async def _stores(
 
 
 def _publisher(stack: AsyncExitStack, settings: Settings) -> Any:
-    publisher = Publisher(settings.kafka.servers, **{"linger.ms": 5, **settings.kafka.security})
+    publisher = Publisher(settings.kafka.servers, **{"linger.ms": 1, **settings.kafka.security})
 
     async def close() -> None:
         try:
@@ -155,16 +193,32 @@ async def _http(stack: AsyncExitStack, app: web.Application) -> Any:
     return runner.server
 
 
-async def _open_ports(
-    stack: AsyncExitStack, gateway: Gateway, port: PushPort, device_socket: socket.socket, push_socket: socket.socket
-) -> None:
+def _serve_health(
+    stack: AsyncExitStack, settings: Settings, health: Health, exported: Callable[[Metrics], None]
+) -> int:
+    metrics = Metrics()
+    exported(metrics)
+    probes = Probes(health.live, health.ready, metrics.registry)
+    return stack.enter_context(serve_health(settings.health.host, settings.health.port, probes))
+
+
+async def _serve_operators(stack: AsyncExitStack, listening: socket.socket | None, operators: Operators) -> None:
+    if listening is None:
+        return
+    runner = web.AppRunner(api([operators.routes()]), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listening).start()
+
+
+async def _open_ports(stack: AsyncExitStack, gateway: Gateway, port: PushPort, ports: Ports) -> None:
     loop = asyncio.get_running_loop()
     internal = await _http(stack, port.application())
-    pushes = await loop.create_server(lambda: PushProtocol(port, internal), sock=push_socket)
+    pushes = await loop.create_server(lambda: PushProtocol(port, internal), sock=ports.pushes)
     stack.callback(pushes.close)
     # asyncio accepts `backlog` connections a turn; the kernel's queue is another number
-    devices = await loop.create_server(gateway.accept, sock=device_socket, backlog=ACCEPTS)
-    device_socket.listen(_KERNEL_QUEUE)
+    devices = await loop.create_server(gateway.accept, sock=ports.devices, backlog=ACCEPTS)
+    ports.devices.listen(_KERNEL_QUEUE)
 
     async def drain() -> None:
         devices.close()
@@ -185,14 +239,20 @@ async def _start(stack: AsyncExitStack, *work: Coroutine[Any, Any, None]) -> tup
     return tasks
 
 
-async def _clock(gateway: Gateway, verifier: Verifier, health: Health) -> None:
-    """The seconds of the gateway."""
+async def _clock(gateway: Gateway, health: Health, load: Load, reloads: Sequence[Callable[[], object]]) -> None:
+    """The seconds of the gateway; now and then files that may have changed."""
     while True:
         await asyncio.sleep(1)
         gateway.advance()
         health.turned()
+        load.sample(time.monotonic(), time.thread_time())
         if gateway.tick % _RELOAD_TICKS == 0:
-            try:
-                verifier.reload()
-            except BadKeys:
-                log.exception("the keys stay as they were")
+            for reload in reloads:
+                _reload(reload)
+
+
+def _reload(reload: Callable[[], object]) -> None:
+    try:
+        reload()
+    except (BadKeys, BadCallers):
+        log.exception("a file cannot be used, what it held before stays")

@@ -154,6 +154,10 @@ class Registry:
         await self._mark(account)
         return True
 
+    async def drop_copy(self, account: str) -> None:
+        """Drop the copy of an account, before and after its devices change in another way. Raises RedisUnavailable."""
+        await self._mark(account)
+
     async def load(self, accounts: Collection[str]) -> dict[str, Flat]:
         """Read accounts from Cassandra and fill their copies in Redis; gives the copies as flat replies of HGETALL.
 

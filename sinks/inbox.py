@@ -28,6 +28,7 @@ _short: Final = Struct(">H").pack
 _end_v4: Final = Struct(">HBq").pack  # consistency, flags, timestamp
 _end_v5: Final = Struct(">HIq").pack
 _COLUMNS: Final = "SELECT seq, id, type, detail, payload FROM inbox WHERE account = ? AND lane = ? AND seq > ?"
+_PLACES: Final = "SELECT seq FROM inbox WHERE account = ? AND lane = ? AND seq > ? LIMIT ?"
 _LARGEST: Final = 2**63 - 1
 log = logging.getLogger(__name__)
 
@@ -182,15 +183,22 @@ class InboxWriter:
 class InboxReader:
     """Reads rows of one lane of an account, in order of position."""
 
-    def __init__(self, cassandra: Cassandra, statement: Any) -> None:
+    def __init__(self, cassandra: Cassandra, statement: Any, places: Any = None) -> None:
         self.reads = 0
         self._execute: Callable[..., Any] = cassandra.execute
         self._statement = statement
+        self._places = places
 
     @classmethod
     async def open(cls, cassandra: Cassandra) -> InboxReader:
         """A reader with its statement prepared. Raises CassandraUnavailable."""
-        return cls(cassandra, await cassandra.prepare(f"{_COLUMNS} AND seq <= ? LIMIT ?"))
+        prepare = cassandra.prepare
+        return cls(cassandra, await prepare(f"{_COLUMNS} AND seq <= ? LIMIT ?"), await prepare(_PLACES))
+
+    async def count(self, account: str, lane: int, after: int, most: int) -> int:
+        """How many rows of a lane lie above `after`, counted up to `most`. Raises CassandraUnavailable."""
+        self.reads += 1
+        return len(await self._execute(self._places, (account, lane, after, most)))
 
     async def read(
         self, account: str, lane: int, after: int, upto: int | None, limit: int, acked: int = -1

@@ -101,6 +101,12 @@ class Edge(_Frozen, frozen=True):
     lease: Life of this gateway's lease in Redis, s; its devices count as offline when it lapses.
     page_limit: Most items of one page of a pull.
     page_bytes: Most bytes of the items of one page; a first item always fits.
+    waits: Most long polls that wait in this process; more are answered at once.
+    wait: Longest wait of a long poll, s.
+    backlog: Most notifications that a device may have missed; more are answered with 410, resync-required.
+    device_rate: Requests a second that one device may make; ten times as many at once.
+    operator_host: Address on which operators are served; keep it inside.
+    operator_port: Their port; 0: they are not served.
     sweep: Time between two sweeps, s: positions are compared with the heads, and devices that are behind are synced.
     """
 
@@ -115,22 +121,49 @@ class Edge(_Frozen, frozen=True):
     lease: Seconds = 12.0
     page_limit: Positive = 200
     page_bytes: Positive = 256 * 1024
+    waits: Positive = 10_000
+    wait: Annotated[int, msgspec.Meta(ge=1, le=60)] = 30
+    backlog: Positive = 10_000
+    device_rate: Annotated[float, msgspec.Meta(gt=0)] = 100.0
+    operator_host: str = "127.0.0.1"
+    operator_port: Port = 0
     sweep: Seconds = 300.0
+
+
+class Ingest(_Frozen, frozen=True):
+    """Events that come to the edge over HTTP.
+
+    callers: File with producers and operators, as `lockstep producer` makes it; read again within 10 s of a change.
+    batch_events: Most events of one batch.
+    batch_bytes: Most bytes of one batch; each event in it is at most `LOCKSTEP_LIMITS__EVENT_BYTES`.
+    in_flight: Most events of this process that wait for Kafka; more are refused with 503.
+    timeout: Longest wait for Kafka's word, s; then the answer is 503 and the event is to be sent again.
+    """
+
+    callers: str = ".local/keys/callers.json"
+    batch_events: Positive = 500
+    batch_bytes: Positive = 1024 * 1024
+    in_flight: Positive = 10_000
+    timeout: Seconds = 10.0
 
 
 class Tokens(_Frozen, frozen=True):
     """Device tokens: JWT signed with Ed25519.
 
-    keys: File with the JWK Set of public keys; read again within 10 s when it changes.
+    keys: File with the JWK Set of public keys, read again within 10 s when it changes; or its https address.
     issuer: What the claim `iss` must be.
     audience: What the claim `aud` must be, or hold.
     leeway: How far clocks may differ, s.
+    longest: Longest life of a token, s; so long revocations are kept, and tokens that live longer are refused.
+    revocations: Time between two looks at what was revoked elsewhere, s.
     """
 
     keys: str = ".local/keys/public.jwks"
     issuer: str = "lockstep"
     audience: str = "lockstep-devices"
     leeway: Seconds = 30.0
+    longest: Seconds = 31 * 86_400.0
+    revocations: Seconds = 5.0
 
 
 class Health(_Frozen, frozen=True):
@@ -188,6 +221,7 @@ class Settings(_Frozen, frozen=True):
     cassandra: Cassandra = Cassandra()
     redis: Redis = Redis()
     edge: Edge = Edge()
+    ingest: Ingest = Ingest()
     tokens: Tokens = Tokens()
     health: Health = Health()
     limits: Limits = Limits()

@@ -212,6 +212,10 @@ class Topology(_Strict, frozen=True):
             for table in self.tables_of(worker):
                 yield Topic(changelog(worker, table), self.partitions, self.replication, self._changelog_config(table))
 
+    def longest_retention(self) -> int:
+        """For how long any topic keeps a record, s."""
+        return max(milliseconds(spec.retention) for spec in self.topics.values()) // 1000
+
     def _binding(self, stage: str, lane: str | None, platform: str | None) -> StageBinding:
         spec = self.stages[stage]
         number = None if lane is None else self.lane_names().index(lane)

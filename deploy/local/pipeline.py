@@ -36,6 +36,7 @@ def environment(
         "LOCKSTEP_EDGE__PORT": str(edge_port),
         "LOCKSTEP_EDGE__PUSH_PORT": str(push_port),
         "LOCKSTEP_TOKENS__KEYS": str(directory / "keys" / "public.jwks"),
+        "LOCKSTEP_INGEST__CALLERS": str(directory / "keys" / "callers.json"),
     }
 
 

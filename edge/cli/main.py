@@ -7,6 +7,7 @@ import os
 import click
 
 from edge.cli.audit import audit
+from edge.cli.callers import operator, producer
 from edge.cli.check import check
 from edge.cli.common import Group, read_environment
 from edge.cli.dlq import dlq
@@ -31,5 +32,5 @@ def main(ctx: click.Context) -> None:
     ctx.obj = read_environment(os.environ)
 
 
-for command in (run, edge, check, topics, schema, send, listen, pull, token, trace, audit, dlq):
+for command in (run, edge, check, topics, schema, send, listen, pull, token, producer, operator, trace, audit, dlq):
     main.add_command(command)

@@ -10,8 +10,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from edge.identity import Identity
+from edge.load import Load
+from edge.protocol import Sessions
 from edge.pull import Pull
 from edge.stores import Stores
+from edge.waits import Waits
 from sinks.heads import Heads
 from sinks.rows import Row, row_of
 from streams.settings import Edge
@@ -64,7 +67,8 @@ class World:
         stores = Stores(*cast(Any, (KnownDevice(), MemoryInbox(self._rows, schedule, "device"), Heads(redis, 4), 0, 0)))
         access: Any = SimpleNamespace(device=lambda request: Identity("tv", ACCOUNT, "tv", NOW))
         reports: Any = SimpleNamespace(presented=lambda *said: None)
-        self.device = Poller(Pull(Edge(), TOPOLOGY, stores, access, reports, lambda: NOW / 1000))
+        waits = Waits(Sessions(TOPOLOGY.lane_names()), stores, 1)
+        self.device = Poller(Pull(Edge(), TOPOLOGY, stores, access, reports, lambda: NOW / 1000, waits, Load()))
 
     async def play(self) -> Poller:
         """Rows are written and heads raised while the device asks; then it asks until there is nothing new."""

@@ -63,8 +63,8 @@ def position_moves_to_a_later_head() -> None:
         heads.append(opened.heads)
         made(self, settings, topology, opened, *rest)
 
-    async def late(self: Any, cursor: Any, before: Sequence[int], limits: Any, now: int) -> Any:
-        found = await read(self, cursor, before, limits, now)
+    async def late(self: Any, cursor: Any, before: Sequence[int], limits: Any, now: int, *, full: bool = False) -> Any:
+        found = await read(self, cursor, before, limits, now, full=full)
         after = await stores.read_heads(heads[-1], self._account, len(before))
         positions = tuple(max(pair) for pair in zip(found.positions, after, strict=True))
         return found if found.more else found._replace(positions=positions)

@@ -25,12 +25,12 @@ from edge.server import Running, running
 from sinks import cassandra, redis, wire
 from sinks.devices import Device, Registry
 from sinks.heads import Heads
-from sinks.inbox import InboxWriter
+from sinks.inbox import InboxReader, InboxWriter
 from sinks.rows import Row, row_of
 from streams.admin import apply, plan
 from streams.check import load
 from streams.envelope import VERSION, Envelope, notification_id, position
-from streams.settings import Cassandra, Edge, Health, Kafka, Redis, Settings, Tokens
+from streams.settings import Cassandra, Edge, Health, Ingest, Kafka, Redis, Settings, Tokens
 from streams.targets import EVERY, Predicate
 from streams.topology import Topology
 
@@ -80,11 +80,13 @@ def base_settings(
         cassandra=Cassandra(contact_points=(host,), port=port, keyspace=f"edge_{uuid.uuid4().hex[:8]}", timeout=3),
         redis=Redis(host=redis_address[0], port=redis_address[1], timeout=2),
         edge=Edge(port=0, push_port=0, hello_timeout=2, ping_interval=30),
+        ingest=Ingest(callers=str(keys / "callers.json")),
         tokens=Tokens(keys=str(keys / PUBLIC)),
         health=Health(port=0),
     )
-    asyncio.run(cassandra.apply_schema(settings))
-    apply([change for change in plan(topology, settings) if change.topic.endswith("outcomes")], settings)
+    patient = msgspec.structs.replace(settings.cassandra, timeout=60)  # tables are made slowly on a busy machine
+    asyncio.run(cassandra.apply_schema(msgspec.structs.replace(settings, cassandra=patient)))
+    apply([change for change in plan(topology, settings) if change.topic.endswith(("outcomes", "ingest"))], settings)
     return settings
 
 
@@ -136,6 +138,8 @@ class House:
     heads: Heads
     writer: InboxWriter
     registry: Registry
+    inbox: InboxReader
+    disk: cassandra.Cassandra
     redis: redis.Redis
     http: aiohttp.ClientSession
     account: str = field(default_factory=lambda: f"account-{uuid.uuid4().hex[:8]}")
@@ -261,7 +265,8 @@ class Houses:
         writer, registry = await InboxWriter.open(disk), await Registry.open(disk, memory, self._topology)
         heads = Heads(memory, len(self._topology.lane_names()))
         served = await enter(self._served(settings))
-        return House(settings, self._topology, served, heads, writer, registry, memory, http)
+        inbox = await InboxReader.open(disk)
+        return House(settings, self._topology, served, heads, writer, registry, inbox, disk, memory, http)
 
     @asynccontextmanager
     async def _served(self, settings: Settings) -> AsyncIterator[Running]:

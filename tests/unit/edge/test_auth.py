@@ -175,3 +175,61 @@ def test_the_cache_is_bounded(keys: Path, settings: Tokens, monkeypatch: pytest.
     for token in (*tokens, *tokens):
         verifier.verify(token, NOW)
         assert len(verifier._young) + len(verifier._old) <= 4
+
+
+class AliceRevoked:
+    """Alice's tokens of before NOW are revoked."""
+
+    def since(self, account: str) -> int:
+        """As the store says it."""
+        return NOW if account == "alice" else -1
+
+
+def test_a_revoked_account_needs_newer_tokens(keys: Path, settings: Tokens) -> None:
+    """Whatever the cache knows; a token that does not say when it was issued is not newer. Others are as they were."""
+    revoked: list[AliceRevoked] = []
+
+    class Later:
+        """Revoked once the list says so."""
+
+        def since(self, account: str) -> int:
+            """As the store says it."""
+            return revoked[0].since(account) if revoked else -1
+
+    verifier = Verifier(settings, Later())
+    old, silent = signed(keys, iat=NOW), signed(keys)
+    other, new = signed(keys, iat=NOW, account="bob"), signed(keys, iat=NOW + 1)
+    for token in (old, silent, other, new):
+        verifier.verify(token, NOW + 2)
+    revoked.append(AliceRevoked())
+    for token in (old, silent):
+        with pytest.raises(BadToken, match="revoked"):
+            verifier.verify(token, NOW + 2)
+    for token in (other, new):
+        assert verifier.verify(token, NOW + 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"exp": NOW + 40 * 86_400}, "longer"), ({"iat": -5}, "moments"), ({"iat": NOW + 900}, "future"),
+        ({"iat": "x"}, "iat"), ({"exp": float("nan")}, "token"), ({"iat": float("nan")}, "token"),
+        ({"exp": 1e300}, "moments"),
+    ],
+)  # fmt: skip
+def test_times_that_are_refused(keys: Path, settings: Tokens, changes: dict[str, Any], why: str) -> None:
+    """A token must not outlive the revocations that could end it."""
+    with pytest.raises(BadToken, match=why):
+        Verifier(settings).verify(signed(keys, **changes), NOW)
+
+
+def test_tokens_of_unknown_keys_are_counted(keys: Path, settings: Tokens) -> None:
+    """Those that name a key; so that new keys are fetched, but not for any nonsense."""
+    verifier = Verifier(settings)
+    stranger = OKPKey.generate_key("Ed25519")
+    stranger.ensure_kid()
+    named = jwt.encode({"alg": "Ed25519", "kid": stranger.kid}, {"sub": "tv"}, stranger, algorithms=["Ed25519"])
+    for token in (named, "nonsense", signed(keys, key=OKPKey.generate_key("Ed25519"))):
+        with pytest.raises(BadToken):
+            verifier.verify(token, NOW)
+    assert verifier.strangers == 1

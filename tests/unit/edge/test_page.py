@@ -78,3 +78,14 @@ async def test_a_page_ends_after_many_rows_of_others() -> None:
     page = await reader(inbox).read(START, (1999, 0, 0, 0), Limits(10, 1 << 20), NOW * 1000)
     assert (page.items, page.more) == ([], True)
     assert page.positions[0] == 80
+
+
+@pytest.mark.asyncio
+async def test_a_full_read_does_not_believe_the_heads() -> None:
+    """A row above a head that stands too low is found; the heads move the cursor all the same."""
+    inbox = FakeInbox([row(1, 5, EVERY)])
+    cursor, heads = START._replace(positions=(3, 3, 3, 3)), (9, 3, 3, 3)
+    plain = await reader(inbox).read(cursor, heads, MANY, NOW * 1000)
+    assert (plain.items, plain.positions) == ([], (9, 3, 3, 3))
+    full = await reader(inbox).read(cursor, heads, MANY, NOW * 1000, full=True)
+    assert (len(full.items), full.positions) == (1, (9, 5, 3, 3))

@@ -20,7 +20,7 @@ from sinks.redis import RedisUnavailable
         (problems.wrong_device("tv"), 403, "wrong-device", ("Cache-Control", "no-store")),
         (problems.unknown_device("tv"), 404, "unknown-device", ("Cache-Control", "no-store")),
         (problems.malformed("cursor", "why"), 400, "malformed-cursor", ("Cache-Control", "no-store")),
-        (problems.resync_required(), 410, "resync-required", ("Cache-Control", "no-store")),
+        (problems.resync_required("why"), 410, "resync-required", ("Cache-Control", "no-store")),
         (RedisUnavailable("away"), 503, "unavailable", ("Retry-After", "5")),
         (CassandraUnavailable("away"), 503, "unavailable", ("Retry-After", "5")),
         (web.HTTPMethodNotAllowed("POST", ["GET"]), 405, "method-not-allowed", ("Allow", "GET")),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from streams.policies import FROM_EVER, Policy, policies
 from streams.targets import parse_version
 from streams.topology import StageBinding, Topic, Topology, bind, changelog, milliseconds, size_bytes
+from tests.unit.fakes import shipped_topology
 
 TOPIC = {"retention": "7d", "compression": "producer", "max_message": "1MiB"}
 STAGES = {
@@ -207,3 +208,8 @@ def test_what_is_not_in_the_schema_is_refused(changes: dict[str, Any]) -> None:
     """Unknown keys, wrong names, units and numbers do not become a topology."""
     with pytest.raises(msgspec.ValidationError):
         made(**changes)
+
+
+def test_the_longest_retention_is_that_of_any_topic() -> None:
+    """In seconds: an event is in topics no longer than that."""
+    assert shipped_topology().longest_retention() == 14 * 86_400

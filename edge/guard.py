@@ -1,0 +1,44 @@
+"""Whom an edge lets in: keys, revocations, callers, rates, and when devices were seen; opened together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edge.access import Access
+from edge.auth import Verifier, is_remote
+from edge.callers import Callers
+from edge.jwks import RemoteKeys
+from sinks.cassandra import Cassandra
+from sinks.last_seen import LastSeen
+from sinks.revocations import Revocations
+from streams.settings import Settings
+
+
+class Guard(NamedTuple):
+    """`work`: what keeps it up to date, for as long as the edge runs."""
+
+    verifier: Verifier
+    revocations: Revocations
+    callers: Callers
+    seen: LastSeen
+    access: Access
+    work: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
+
+
+async def open_guard(settings: Settings, disk: Cassandra) -> Guard:
+    """Raises BadKeys, BadCallers and CassandraUnavailable."""
+    tokens = settings.tokens
+    revocations = await Revocations.open(disk, tokens.longest, time.time)
+    seen = await LastSeen.open(disk, time.time)
+    verifier = Verifier(tokens, revocations)
+    callers = Callers(Path(settings.ingest.callers))
+    access = Access(verifier, time.time, settings.edge.device_rate, seen.note)
+    work: list[Callable[[], Coroutine[Any, Any, None]]] = [seen.run]
+    if is_remote(tokens.keys):
+        remote = RemoteKeys(tokens.keys, verifier)
+        work.append(partial(remote.run, await remote.fetch()))
+    return Guard(verifier, revocations, callers, seen, access, tuple(work))

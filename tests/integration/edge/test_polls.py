@@ -1,0 +1,273 @@
+"""Long polls, encodings, limits and answers without the inbox, on a real edge."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+from backports import zstd
+
+from deploy.local.servers import Running as Servers
+from edge import cursor as cursors
+from edge.access import Access
+from edge.auth import Verifier
+from edge.client import DeviceClient, Page, Refused
+from edge.load import Load
+from edge.protocol import Sessions
+from edge.pull import Pull
+from edge.server import api
+from edge.stores import Stores
+from edge.waits import Waits
+from sinks import redis
+from tests.integration.edge.conftest import House, Houses, seq_of, until
+from tests.integration.edge.test_pull import get
+
+DAY = 86_400
+
+
+async def waiting(house: House, device: str = "tv-1") -> asyncio.Task[Page]:
+    """A long poll that is known to wait: its presence is there."""
+    client = house.client(device)
+
+    async def poll() -> Page:
+        async with client:
+            await client.pull()
+            return await client.pull(wait=20)
+
+    before = (await house.presence()).get(device)
+    task = asyncio.create_task(poll())
+
+    async def present() -> bool:
+        return (await house.presence()).get(device) not in (None, before)
+
+    await until(present, "the poll waits")
+    return task
+
+
+async def gone(house: House, device: str = "tv-1") -> None:
+    """Wait until the device is not online."""
+
+    async def absent() -> bool:
+        return device not in await house.presence()
+
+    await until(absent, "presence has gone")
+
+
+def numbers(page: Page) -> list[int]:
+    """The events of a page."""
+    return [item["data"]["n"] for item in page.items]
+
+
+async def test_a_delivery_ends_the_wait(house: House) -> None:
+    """Also the first of an account, whose push has no number before it; the device may ask again at once."""
+    for number in (1, 2):
+        task = await waiting(house)
+        (prev,) = await house.store(1, number)
+        await house.push(house.note(1, prev, number, ("tv-1",)))
+        page = await asyncio.wait_for(task, 10)
+        assert numbers(page)[-1:] == [number]
+        assert page.poll_after == 0
+        await gone(house)
+
+
+async def test_what_is_for_others_does_not_end_the_wait(house: House) -> None:
+    """The number passes, and the next push is its own."""
+    (prev,) = await house.store(1, 1)
+    task = await waiting(house)
+    (prev,) = await house.store(1, 2)
+    assert await house.push(house.note(1, prev, 2, (), ("tv-1",))) == [200]
+    (prev,) = await house.store(1, 3)
+    assert not task.done()
+    assert await house.push(house.note(1, prev, 3, ("tv-1",))) == [200]
+    assert numbers(await asyncio.wait_for(task, 10)) == [2, 3]
+
+
+async def test_a_wait_that_ends_with_nothing(house: House) -> None:
+    """304 for a device that has the tag, else an empty page with the cursor that it came with."""
+    for lane in range(4):
+        await house.store(lane, lane + 1)
+    _, first, headers = await get(house, "tv-1/notifications")
+    path = f"tv-1/notifications?wait=1&cursor={first['next_cursor']}"
+    began = time.monotonic()
+    status, _, _ = await get(house, path, **{"If-None-Match": headers["ETag"]})
+    assert status == 304
+    assert time.monotonic() - began > 0.9
+    status, body, _ = await get(house, path)
+    assert (status, body["items"], body["next_cursor"], body["poll_after"]) == (200, [], first["next_cursor"], 0)
+    assert await house.presence() == {}
+
+
+async def test_a_device_has_one_connection(house: House) -> None:
+    """A socket ends a wait of its device, a wait ends a socket and another wait; presence is the newest one's."""
+    first = await waiting(house)
+    second = await waiting(house)
+    assert numbers(await asyncio.wait_for(first, 10)) == []
+    async with house.hello("tv-1") as tv:
+        await tv.recv()
+        await tv.until_synced()
+        assert numbers(await asyncio.wait_for(second, 10)) == []
+        assert "tv-1" in await house.presence()
+        third = await waiting(house)
+        assert (await tv.closed())[0] == 4409
+        assert "tv-1" in await house.presence()
+        (prev,) = await house.store(1, 1)
+        await house.push(house.note(1, prev, 1, ("tv-1",)))
+        assert numbers(await asyncio.wait_for(third, 10)) == [1]
+
+
+async def test_a_lapsed_lease_does_not_leave_a_poll_alone(house: House) -> None:
+    """The workers took its device for offline: it looks into the inbox."""
+    task = await waiting(house)
+    await house.store(1, 5)
+    await house.redis.call(redis.command(b"DEL", b"gw:{%d}" % house.edge.lease.number))
+    await house.edge.lease.renew()
+    assert numbers(await asyncio.wait_for(task, 10)) == [5]
+
+
+async def test_the_end_of_an_edge_ends_the_waits(houses: Houses) -> None:
+    """With a cursor to go on from elsewhere, a few seconds later."""
+    house = await houses.open()
+    await house.register("tv-1")
+    task = await waiting(house)
+    await houses.close_edge(house)
+    page = await asyncio.wait_for(task, 10)
+    assert (page.items, page.more) == ([], False)
+    assert 0 < page.poll_after < 10
+    assert await house.presence() == {}
+
+
+async def test_too_many_waits_are_answered_at_once(houses: Houses) -> None:
+    """With the time after which to ask again."""
+    house = await houses.open(waits=1)
+    for device in ("tv-1", "tv-2"):
+        await house.register(device)
+    task = await waiting(house)
+    async with house.client("tv-2") as other:
+        assert (await other.pull(wait=20)).poll_after > 100
+    (prev,) = await house.store(1, 1)
+    await house.push(house.note(1, prev, 1, ("tv-1",)))
+    assert numbers(await asyncio.wait_for(task, 10)) == [1]
+
+
+async def test_nothing_new_needs_no_cassandra(servers: Servers, house: House) -> None:
+    """304 while it stands still; what is new waits for it."""
+    for lane in range(4):
+        await house.store(lane, lane + 1)
+    _, first, headers = await get(house, "tv-1/notifications")
+    tag = {"If-None-Match": headers["ETag"]}
+    path = f"tv-1/notifications?cursor={first['next_cursor']}"
+    servers.pause("cassandra")
+    try:
+        for header in (tag, {"If-None-Match": f'"x", W/{headers["ETag"]}'}):
+            assert (await get(house, path, **header))[0] == 304
+        assert (await get(house, path))[0] == 200
+        assert (await get(house, path + "&wait=1", **tag))[0] == 304
+        await house.heads.advance({(house.account, 1): seq_of(9)})
+        status, body, headers = await get(house, path, **tag)
+        assert (status, body["type"]) == (503, "urn:lockstep:problem:unavailable")
+        assert int(headers["Retry-After"]) > 0
+    finally:
+        servers.resume("cassandra")
+
+
+async def test_a_device_that_missed_too_much_starts_anew(houses: Houses) -> None:
+    """410 for an old cursor with more above it than the limit; a fresh start gets everything there is."""
+    house = await houses.open(backlog=20)
+    await house.register("tv-1")
+    start = time.time() - 3600
+    old = cursors.Cursor(cursors.fingerprint(house.account), int(start), (0,) * 4)
+    await house.store(1, *range(1, 12))
+    await house.store(2, *range(20, 29))
+    async with house.client("tv-1", cursor=cursors.encode(old)) as tv:
+        assert len((await tv.pull(limit=5)).items) == 5
+    await house.store(2, 40)
+    async with house.client("tv-1", cursor=cursors.encode(old)) as tv:
+        with pytest.raises(Refused, match="410 urn:lockstep:problem:resync-required"):
+            await tv.pull(limit=5)
+        tv.cursor = ""
+        assert len((await tv.pull(limit=200)).items) == 21
+
+
+@pytest.mark.parametrize("coding", ["zstd", "gzip", "identity"])
+async def test_a_page_in_each_encoding(house: House, coding: str) -> None:
+    """The same page; small answers are not compressed."""
+    await house.store(1, *range(1, 9))
+    url = f"{house.base}/v1/devices/tv-1/notifications"
+    headers = {"Authorization": f"Bearer {house.token('tv-1')}", "Accept-Encoding": coding}
+    async with aiohttp.ClientSession(auto_decompress=False, headers=headers) as http:
+        async with http.get(url) as response:
+            raw = await response.read()
+            assert response.headers.get("Content-Encoding", "identity") == coding
+            assert response.headers["Vary"] == "Accept-Encoding"
+        decompress: Any = {"zstd": zstd.decompress, "gzip": gzip.decompress, "identity": bytes}[coding]
+        page = json.loads(decompress(raw))
+        assert [item["data"]["n"] for item in page["items"]] == list(range(1, 9))
+        assert coding == "identity" or len(raw) < 700
+        async with http.get(url, params={"cursor": page["next_cursor"]}) as response:
+            assert "Content-Encoding" not in response.headers
+
+
+async def test_a_device_that_asks_too_often_is_held_up(houses: Houses) -> None:
+    """429 and when to come back; another device notices nothing."""
+    house = await houses.open(device_rate=0.1)
+    for device in ("tv-1", "tv-2"):
+        await house.register(device)
+    assert (await get(house, "tv-1"))[0] == 200
+    status, body, headers = await get(house, "tv-1")
+    assert (status, body["type"]) == (429, "urn:lockstep:problem:too-many-requests")
+    assert 5 < int(headers["Retry-After"]) <= 10
+    assert (await get(house, "tv-2", house.token("tv-2")))[0] == 200
+
+
+@asynccontextmanager
+async def at_times(house: House, clock: list[float]) -> AsyncIterator[DeviceClient]:
+    """A television that pulls from an edge whose time is `clock[0]`, on the house's stores."""
+    unused: Any = None
+    stores = Stores(house.registry, house.inbox, house.heads, unused, unused)
+    access = Access(Verifier(house.settings.tokens), time.time)
+    waits = Waits(Sessions(house.topology.lane_names()), stores, 0)
+    told: Any = _Silent()
+    pull = Pull(house.settings.edge, house.topology, stores, access, told, lambda: clock[0], waits, Load())
+    async with TestServer(api([pull.routes()])) as server:
+        client = DeviceClient(str(server.make_url("")), "tv-1", house.token("tv-1"))
+        async with client:
+            yield client
+
+
+class _Silent:
+    """Reports that nobody reads."""
+
+    def presented(self, *said: object) -> None:
+        """Nothing."""
+
+
+async def test_a_stopped_lane_loses_nothing_across_midnight(house: House) -> None:
+    """The others go on for minutes and the day changes; what the lane then brings, below their numbers, is pulled."""
+    midnight = (time.time() // DAY + 1) * DAY
+    clock = [midnight - 290.0]
+    expected: list[int] = []
+    async with at_times(house, clock) as tv:
+        got: list[int] = []
+        for minute in range(10):
+            numbers_now = [1000 + 10 * minute, 1001 + 10 * minute]
+            await house.store(minute % 2 * 2, *numbers_now)
+            expected += numbers_now
+            got += numbers(await tv.pull())
+            clock[0] += 60
+        assert clock[0] > midnight + 200
+        assert got == expected
+        await house.store(1, 5, 6, 7)
+        assert numbers(await tv.pull()) == [5, 6, 7]
+        assert numbers(await tv.pull()) == []
+        assert tv.seen.repeats == 0
+        clock[0] += 8 * DAY
+        with pytest.raises(Refused, match="410"):
+            await tv.pull()
