@@ -44,6 +44,7 @@ class Fcm(Frozen, frozen=True):
 
     url: Its address.
     account: The service account's key, JSON as Google's file holds it; empty: `push-fcm` does not start.
+    authorities: File with the certificates that are trusted instead of the machine's; empty: the machine's.
     quota: Messages that the project may send in a minute, all workers together.
     at_once: Most requests of a worker that wait for an answer.
     timeout: Longest wait for an answer, s.
@@ -51,6 +52,7 @@ class Fcm(Frozen, frozen=True):
 
     url: str = "https://fcm.googleapis.com"
     account: str = ""
+    authorities: str = ""
     quota: Positive = 600_000
     at_once: Positive = 500
     timeout: Seconds = 5.0

@@ -10,12 +10,16 @@ import pytest_asyncio
 from streams import settings
 from streams.settings import Settings
 from tests.integration.platforms.cases import Case, Running, running
+from tests.integration.platforms.fcms import Fcms
 from tests.integration.platforms.stubs import Stubs
 from tests.integration.platforms.webhooks import Webhooks
+from tests.integration.platforms.webpushes import Webpushes
 
 CASES: dict[str, Callable[[pytest.MonkeyPatch], Case]] = {
     "stub": Stubs,
+    "fcm": lambda _: Fcms(),
     "webhook": lambda _: Webhooks(),
+    "webpush": lambda _: Webpushes(),
 }
 
 

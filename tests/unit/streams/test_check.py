@@ -100,7 +100,7 @@ MISTAKES = {
 """, "  {}\n", "lanes: no lanes"),
     "item-of-list": ("device_types: [tv, stick, phone, tablet, browser]", "device_types: [TV]",
                      "[0]: 'TV' is not lower case"),
-    "platform-of-topic": ("platforms: [webhook]", "platforms: [webhok]", "platforms[0]: no platform 'webhok' (did"),
+    "platform-of-topic": ("platforms: [webhook,", "platforms: [webhok,", "platforms[0]: no platform 'webhok' (did"),
     "platform-of-no-topic": ("edge: producers}", "edge: producers, platforms: [socket]}",
                              "topics.ingest.platforms: its name has no {platform}"),
     "retry-without-worker": ("{stages: [push, retry], platforms: [webhook]}", "{stages: [push], platforms: [webhook]}",
