@@ -10,15 +10,17 @@ PURE := $(filter %.py,$(shell cat tests/pure.coveragerc))
 CORE := $(wildcard $(join $(addprefix tests/unit/,$(dir $(PURE))),$(addprefix test_,$(notdir $(PURE)))))
 # Faults of the servers, which take minutes each: `make faults` has them.
 LONG := $(addprefix tests/faults/test_,brokers.py stores.py zombies.py flapping.py)
+# The push platforms: their sinks, and all of them in a running lockstep.
+PLATFORMS := tests/integration/platforms tests/e2e/test_platforms.py
 # Never written by hand: a lock file names no package index.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit test-platforms bench-push faults lint fmt reference clean test-fresh
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 python:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found: install python3 (Debian 12: apt-get install python3)" >&2; exit 1; }
@@ -52,9 +54,17 @@ test-core: venv ## run the tests of the pure core and measure that they cover it
 test-unit: venv ## run the tests of the pure core: in under 5 s, no server needed
 	$(BIN)/pytest -q $(CORE)
 
+test-platforms: venv ## run the tests of the push platforms, each with a provider of the tests
+	@$(LOCAL) tools --node
+	$(BIN)/pytest -q $(PLATFORMS)
+
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --node
 	$(BIN)/python -m tests.faults
+
+bench-push: venv ## measure pushes for each CPU-second, beside other clients
+	@$(LOCAL) tools
+	@$(BIN)/python -m bench.push
 
 lint: venv ## check style, types, the import contracts and that generated pages are fresh
 	$(BIN)/ruff check .

@@ -43,17 +43,21 @@ DELIVERED: Final = Answer("delivered")
 
 
 class Unusable(Exception):
-    """A device's token is none of this platform; the message says why."""
+    """A device's token is none of this platform, and is forgotten; the message says why."""
+
+
+class Blocked(Exception):
+    """A request may not be made; the message says why."""
 
 
 class Sender(Protocol):
     """How a platform makes one request."""
 
     def provider(self, note: Note) -> str:
-        """Who gets it. Raises Unusable."""
+        """Who gets it. Raises Unusable and Blocked."""
 
     async def send(self, note: Note) -> Answer:
-        """Make the request. Raises OSError where there is no answer, Unusable for what can never be sent."""
+        """Make the request. Raises OSError where there is no answer, Unusable and Blocked."""
 
 
 #: Says for each note whether it may be sent now (None), or what becomes of it instead.
@@ -129,25 +133,30 @@ class EachSink:
             results.append(_result(number, note, await self._one(note)))
 
     async def _one(self, note: Note) -> Answer:
-        loop = asyncio.get_running_loop()
         try:
-            breaker = self._circuit.breaker(self._sender.provider(note))
+            provider = self._sender.provider(note)
+            async with self._circuit.room:  # shared by all lanes; what waits here is no fault of the provider
+                return await self._ask(provider, note)
         except Unusable as error:
             return Answer("gone", f"unusable: {error}")
-        async with self._circuit.room:  # shared by all lanes; what waits here is no fault of the provider
-            wait = breaker.wait(loop.time())
-            if wait:
-                return Answer("later", "circuit-open", after=int(wait * 1000) + 1, tried=False)
-            try:
-                async with asyncio.timeout(self._timeout):
-                    answer = await self._sender.send(note)
-            except TimeoutError:
-                answer = Answer("later", "timeout", trouble="fault")
-            except Unusable as error:
-                return Answer("refused", f"unusable: {error}")
-            except OSError as error:
-                log.warning("no answer from %s: %s", self._sender.provider(note), error)
-                answer = Answer("later", "unreachable", trouble="fault")
+        except Blocked as error:
+            return Answer("refused", f"blocked: {error}")
+
+    async def _ask(self, provider: str, note: Note) -> Answer:
+        """The provider's answer, if its circuit is closed."""
+        loop = asyncio.get_running_loop()
+        breaker = self._circuit.breaker(provider)
+        wait = breaker.wait(loop.time())
+        if wait:
+            return Answer("later", "circuit-open", after=int(wait * 1000) + 1, tried=False)
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._sender.send(note)
+        except TimeoutError:
+            answer = Answer("later", "timeout", trouble="fault")
+        except OSError as error:
+            log.warning("no answer from %s: %s", provider, error)
+            answer = Answer("later", "unreachable", trouble="fault")
         _judge(breaker, answer, loop.time())
         return answer
 

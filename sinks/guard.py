@@ -15,17 +15,13 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from sinks.each import Unusable
+from sinks.each import Blocked
 from sinks.http import open_session
 from streams.settings import Settings
 
 _CACHED: Final = 10_000
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 Address = IPv4Address | IPv6Address
-
-
-class Blocked(Unusable):
-    """An address may not be called."""
 
 
 class Guard(AbstractResolver):

@@ -64,7 +64,7 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
 
 def retry_after(headers: Mapping[str, str]) -> int:
     """What `Retry-After` asks for, ms; 0 where there is none, or none that can be read."""
-    text = headers.get("Retry-After", "")
+    text = headers.get("Retry-After") or headers.get("retry-after") or ""
     if text.isascii() and text.isdigit():
         return min(int(text) * 1000, _LONGEST_MS)
     try:

@@ -42,14 +42,14 @@ class Webhooks:
         self._now = now
 
     def provider(self, note: Note) -> str:
-        """The origin: one that fails is left alone, others are not. Raises Unusable."""
+        """The origin: one that fails is left alone, others are not. Raises Unusable and Blocked."""
         try:
             return str(self._outside.guard.url(endpoint(note.token).url).origin())
         except BadToken as error:
             raise Unusable(str(error)) from error
 
     async def send(self, note: Note) -> Answer:
-        """POST the notification. Raises OSError and Unusable."""
+        """POST the notification. Raises OSError, Unusable and Blocked."""
         target = endpoint(note.token)
         body = body_of(note, self._lanes[note.push.lane])
         headers = signed(id_of(note), self._now() // 1000, body, target.secrets)

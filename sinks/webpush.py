@@ -43,14 +43,14 @@ class Webpush:
         self._now = now
 
     def provider(self, note: Note) -> str:
-        """The push service's origin. Raises Unusable."""
+        """The push service's origin. Raises Unusable and Blocked."""
         try:
             return str(self._outside.guard.url(subscription(note.token).endpoint).origin())
         except BadToken as error:
             raise Unusable(str(error)) from error
 
     async def send(self, note: Note) -> Answer:
-        """Send the notification. Raises OSError and Unusable."""
+        """Send the notification. Raises OSError, Unusable and Blocked."""
         browser = subscription(note.token)
         try:
             body = encrypt(message(note.push, self._lanes[note.push.lane], LIMIT), browser.point, browser.auth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,7 +26,7 @@ OK, GONE, BUSY, FAULT, REFUSED, HANG = "ok", "gone", "busy", "fault", "refused",
 REDIRECT = "redirect"
 #: What `busy` asks for, s.
 PAUSE_S = 7
-TIMEOUT_S = 0.4
+TIMEOUT_S = 2.0
 
 
 class Seen(NamedTuple):
@@ -44,7 +45,7 @@ class Case(ABC):
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
-        self.settings = Settings()
+        self.failing = False  # everybody is answered 503
 
     @abstractmethod
     async def open(self, stack: AsyncExitStack, settings: Settings) -> Settings:
@@ -53,6 +54,14 @@ class Case(ABC):
     @abstractmethod
     def token(self, behaviour: str) -> bytes:
         """A token of a device for which the provider behaves so."""
+
+    def registration(self, behaviour: str) -> dict[str, Any]:
+        """What a device with such a token registers: `token`, and `keys` where the platform has some."""
+        token = self.token(behaviour).decode()
+        if not token.startswith("{"):
+            return {"token": token}
+        packed = json.loads(token)
+        return {"token": packed["url"], "keys": packed["keys"]}
 
 
 class Running:

@@ -30,7 +30,7 @@ class Webhooks(Case):
         app = web.Application()
         app.router.add_route("*", "/{behaviour}", self._receive)
         self.url = await serve(stack, app)
-        egress = Egress(allow=("http:" + self.url.rpartition(":")[2],), networks=LOCAL)
+        egress = Egress(allow=(*settings.egress.allow, "http:" + self.url.rpartition(":")[2]), networks=LOCAL)
         return replace(settings, webhook=Webhook(timeout=TIMEOUT_S), egress=egress)
 
     def token(self, behaviour: str) -> bytes:
@@ -42,7 +42,7 @@ class Webhooks(Case):
         body = await request.read()
         for secret in SECRETS:  # the old one and the new one
             found = Verifier(secret).verify(body, dict(request.headers))
-        behaviour = request.match_info["behaviour"]
+        behaviour = cases.FAULT if self.failing else request.match_info["behaviour"]
         if behaviour == cases.OK:
             self.seen.append(Seen(found["data"], request.headers))
         return await answered(behaviour, _STATUSES)

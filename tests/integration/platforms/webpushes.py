@@ -44,7 +44,7 @@ class Webpushes(Case):
         app = web.Application()
         app.router.add_post("/{behaviour}", self._receive)
         self.url = await serve(stack, app)
-        egress = Egress(allow=("http:" + self.url.rpartition(":")[2],), networks=LOCAL)
+        egress = Egress(allow=(*settings.egress.allow, "http:" + self.url.rpartition(":")[2]), networks=LOCAL)
         key = self._sender.as_pem(private=True).decode()
         return replace(settings, webpush=Webpush(timeout=TIMEOUT_S, key=key, subject=SUBJECT), egress=egress)
 
