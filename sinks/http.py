@@ -46,7 +46,7 @@ async def post(session: aiohttp.ClientSession, url: URL, body: bytes, headers: M
     for attempt in range(1, _TRIES + 1):
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                return Reply(response.status, response.headers, await _bounded(response.content))
+                return Reply(response.status, response.headers, await _body(response))
         except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
             if attempt == _TRIES:
                 raise ConnectionError(str(error) or "the connection was closed") from error
@@ -55,9 +55,13 @@ async def post(session: aiohttp.ClientSession, url: URL, body: bytes, headers: M
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _bounded(content: aiohttp.StreamReader) -> bytes:
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """The body, or its beginning: then the connection is closed."""
+    length = response.content_length
+    if length is not None and length <= BODY:
+        return await response.read()
     body = b""
-    while len(body) < BODY and (chunk := await content.read(BODY - len(body))):
+    while len(body) < BODY and (chunk := await response.content.read(BODY - len(body))):
         body += chunk
     return body
 
