@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 import msgspec
@@ -41,22 +41,29 @@ _encode: Final = msgspec.json.Encoder().encode
 async def sink(stage: Stage) -> Sink:
     """The sink of the platform `fcm`. Raises BadAccount."""
     settings = stage.settings.fcm
-    session = await stage.resources.get(connect_google)
-    account, key = read_account(settings.account)
-    tokens = AccessTokens(session, account, key)
-    url = URL(f"{settings.url}/v1/projects/{account.project_id}/messages:send")
-    sender = Fcm(session, url, tokens, stage.topology.lane_names(), stage.now)
-    quota = Quota(account.project_id.encode(), Rate(b"", settings.quota, 60 * _SECOND_US // settings.quota))
+    google = await stage.resources.get(connect_google)
+    url = URL(f"{settings.url}/v1/projects/{google.project}/messages:send")
+    sender = Fcm(google.session, url, google.tokens, stage.topology.lane_names(), stage.now)
+    quota = Quota(google.project.encode(), Rate(b"", settings.quota, 60 * _SECOND_US // settings.quota))
     budget = Budget(await stage.resources.get(redis.reconnecting), "fcm", rates, quota)
     circuit = (await stage.resources.get(connect_circuits)).of("fcm", settings.at_once)
     return EachSink(sender, circuit, timeout=settings.timeout, admit=budget.admit)
 
 
+class Google(NamedTuple):
+    """What the stages of a worker share: connections, the project's id, its access token."""
+
+    session: aiohttp.ClientSession
+    project: str
+    tokens: AccessTokens
+
+
 @asynccontextmanager
-async def connect_google(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections to FCM and to the server of its tokens, kept open."""
+async def connect_google(settings: Settings) -> AsyncIterator[Google]:
+    """Connections to FCM and to the server of its tokens, kept open. Raises BadAccount."""
+    account, key = read_account(settings.fcm.account)
     async with open_session(aiohttp.TCPConnector(limit=0, ssl=tls(settings.fcm.authorities))) as session:
-        yield session
+        yield Google(session, account.project_id, AccessTokens(session, account, key))
 
 
 def rates(note: Note) -> tuple[Rate, ...]:

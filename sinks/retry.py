@@ -101,6 +101,8 @@ class Retrier:
     async def _leave(self, slot: tuple[int, int]) -> None:
         """Deliver what is due, and report it. All of it is out before a commit can pass over it."""
         due = [held for held in self._slots.pop(slot) if not held.life.over]
+        if not due:
+            return
         pushes, outcomes = in_time([held.push for held in due], self._stage.now())
         results = await self._sink.deliver(pushes)
         if any(held.life.over for held in due):  # whoever has the partition now tries all of them
