@@ -10,6 +10,8 @@ PURE := $(filter %.py,$(shell cat tests/pure.coveragerc))
 CORE := $(wildcard $(join $(addprefix tests/unit/,$(dir $(PURE))),$(addprefix test_,$(notdir $(PURE)))))
 # Faults of the servers, which take minutes each: `make faults` has them.
 LONG := $(addprefix tests/faults/test_,brokers.py stores.py zombies.py flapping.py)
+# The push platforms: their sinks, and all of them in a running lockstep.
+PLATFORMS := tests/integration/platforms tests/e2e/test_platforms.py
 # Never written by hand: a lock file names no package index.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host
@@ -18,8 +20,8 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 PEERS := .local/bench
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh \
-	bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence sizing
+.PHONY: help python venv lock up down status demo test test-core test-unit test-platforms faults lint fmt reference clean \
+	test-fresh bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence bench-push sizing
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +58,10 @@ test-core: venv ## run the tests of the pure core and measure that they cover it
 
 test-unit: venv ## run the tests of the pure core: in under 5 s, no server needed
 	$(BIN)/pytest -q $(CORE)
+
+test-platforms: venv ## run the tests of the push platforms, each with a provider of the tests
+	@$(LOCAL) tools --node
+	$(BIN)/pytest -q $(PLATFORMS)
 
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --node
@@ -95,6 +101,10 @@ bench-presence: venv ## measure a look-up of who is online, beside redis-py; ACC
 
 sizing: venv ## compute pods, partitions, memory and disks of a load; LOAD="--events N --devices N ..."
 	@$(BIN)/python -m bench.sizing $(LOAD)
+
+bench-push: venv ## measure pushes for each CPU-second, beside other clients
+	@$(LOCAL) tools
+	@$(BIN)/python -m bench.push
 
 lint: venv ## check style, types, the import contracts and that generated pages are fresh
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 from edge import cursor as cursors
 from edge import frames, item
 from edge.identity import Identity
+from sinks.content import Content
 from sinks.rows import Notification
 from sinks.wire import NOT_HERE, TAKEN, TURNED_TO_SYNC, Note
 
@@ -232,7 +233,7 @@ def _flush(dirty: list[Session]) -> None:
         session.link.write(out)
 
 
-def frame_start(content: item.Content, lanes: Sequence[str], as_of: bytes) -> bytes:
+def frame_start(content: Content, lanes: Sequence[str], as_of: bytes) -> bytes:
     """A notification's frame up to the positions of the cursor, which all sessions have at the same length."""
     lane = content.lane
     start = _FRAME_START + item.encode_prefix(content, lanes[lane]) + as_of

@@ -92,10 +92,14 @@ def chain_of(worker: str, prefix: str, topology: Topology) -> Chain:
     spec, stages = topology.workers[worker], topology.stages
     between = {stage.reads for stage in stages.values()} & {topic for s in stages.values() for topic in s.writes}
     reads = {topic for name in spec.stages for topic in {stages[name].reads} & between}
-    writes = {topic for name in spec.stages for topic in {*stages[name].writes} & between - {stages[name].reads}}
+    writes = {
+        (topic, spec.platforms if "{platform}" in stages[name].reads else ())
+        for name in spec.stages
+        for topic in {*stages[name].writes} & between - {stages[name].reads}
+    }
     return Chain(
         frozenset(prefix + topic for name in reads for topic in topology.expand(name, spec.lanes, spec.platforms)),
-        frozenset(prefix + topic for name in writes for topic in topology.expand(name, spec.lanes)),
+        frozenset(prefix + topic for name, own in writes for topic in topology.expand(name, spec.lanes, own)),
     )
 
 
