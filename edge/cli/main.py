@@ -11,6 +11,7 @@ from edge.cli.check import check
 from edge.cli.common import Group, read_environment
 from edge.cli.dlq import dlq
 from edge.cli.listen import listen
+from edge.cli.prober import prober
 from edge.cli.pull import pull
 from edge.cli.run import run
 from edge.cli.schema import schema
@@ -31,5 +32,5 @@ def main(ctx: click.Context) -> None:
     ctx.obj = read_environment(os.environ)
 
 
-for command in (run, edge, check, topics, schema, send, listen, pull, token, trace, audit, dlq):
+for command in (run, edge, check, topics, schema, send, listen, pull, token, trace, audit, dlq, prober):
     main.add_command(command)
