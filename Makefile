@@ -15,7 +15,7 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit chart chart-test faults lint fmt reference clean test-fresh
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,15 +42,23 @@ status: python ## show which local servers are up
 demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
-test: lint test-core ## run every check and test suite but the servers' faults, on servers of its own
+test: lint test-core chart-test ## run every check and test suite but the servers' faults, on servers of its own
 	@$(LOCAL) tools --node
-	$(BIN)/pytest tests $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
+	$(BIN)/pytest tests --ignore=tests/chart $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
 
 test-core: venv ## run the tests of the pure core and measure that they cover it fully
 	$(BIN)/pytest -q $(CORE) --cov --cov-config=tests/pure.coveragerc --cov-report=term
 
 test-unit: venv ## run the tests of the pure core: in under 5 s, no server needed
 	$(BIN)/pytest -q $(CORE)
+
+chart: venv ## write what is generated of the chart anew: values, schema, copies, golden manifests
+	$(BIN)/python -m deploy.chart
+	$(BIN)/python -m tests.chart
+
+chart-test: venv ## render the chart in all ways, validate, check the contracts, run its command lines
+	@$(LOCAL) tools
+	$(BIN)/pytest -q tests/chart
 
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --node
@@ -62,6 +70,7 @@ lint: venv ## check style, types, the import contracts and that generated pages 
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/python -m deploy.reference --check
+	$(BIN)/python -m deploy.chart --check
 
 fmt: venv ## format the code and sort its imports
 	$(BIN)/ruff check --select I --fix .
