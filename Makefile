@@ -15,7 +15,7 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit chart chart-test faults lint fmt reference clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit chart chart-test image-test faults lint fmt reference clean test-fresh
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,7 @@ venv: python ## make the virtual environment .venv with the locked dependencies
 lock: venv ## write requirements*.txt anew from requirements*.in
 	$(COMPILE) --output-file=requirements.txt requirements.in
 	$(COMPILE) --output-file=requirements-dev.txt requirements-dev.in
+	$(COMPILE) --output-file=deploy/docker/build.txt deploy/docker/build.in
 
 up: python ## boot local Kafka, Cassandra and Redis
 	@$(LOCAL) up
@@ -59,6 +60,9 @@ chart: venv ## write what is generated of the chart anew: values, schema, copies
 chart-test: venv ## render the chart in all ways, validate, check the contracts, run its command lines
 	@$(LOCAL) tools
 	$(BIN)/pytest -q tests/chart
+
+image-test: ## build the image without Docker (root on Debian) and start it: not root, on a read-only root
+	@deploy/docker/image-test.sh
 
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --node
