@@ -58,7 +58,7 @@ chart: venv ## write what is generated of the chart anew: values, schema, copies
 	$(BIN)/python -m tests.chart
 
 chart-test: venv ## render the chart in all ways, validate, check the contracts, run its command lines
-	@$(LOCAL) tools
+	@$(LOCAL) tools --prometheus
 	$(BIN)/pytest -q tests/chart
 
 image-test: ## build the image without Docker (root on Debian) and start it: not root, on a read-only root

@@ -1,4 +1,4 @@
-"""Writes values.yaml, values.schema.json, VALUES.md and the copy of topics.yaml into the chart."""
+"""Writes what is generated of the chart: values, their schema and reference, rules, the copy of topics.yaml."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from ruamel.yaml import YAML
 
 from deploy.chart.schema import values_schema
 from deploy.chart.values import WORKERS, Values
+from deploy.monitoring.rules import groups
 from deploy.pages import write_or_check
 from deploy.reference import described
+from streams.check import load
+from streams.topology import Topology
 
 ROOT: Final = Path(__file__).parents[2]
 CHART: Final = ROOT / "deploy" / "helm" / "lockstep"
@@ -33,7 +36,13 @@ def pages() -> dict[Path, str]:
         CHART / "values.schema.json": json.dumps(values_schema(), indent=1) + "\n",
         CHART / "VALUES.md": values_page(),
         CHART / "files" / "topics.yaml": (ROOT / "topics.yaml").read_text(),
+        CHART / "files" / "rules.yaml": _yaml(groups(topology())),
     }
+
+
+def topology() -> Topology:
+    """The topology as shipped."""
+    return load((ROOT / "topics.yaml").read_text(), "topics.yaml", handlers=False)
 
 
 def defaults() -> dict[str, Any]:

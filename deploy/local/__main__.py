@@ -19,6 +19,7 @@ def _parser() -> argparse.ArgumentParser:
         "--only", type=lambda text: text.split(","), default=NAMES, help="some of kafka,cassandra,redis"
     )
     parser.add_argument("--node", action="store_true", help="tools: Node.js and npm too")
+    parser.add_argument("--prometheus", action="store_true", help="tools: Prometheus too")
     for name in NAMES:
         parser.add_argument(
             f"--{name}-port",
@@ -43,7 +44,8 @@ def _run(arguments: argparse.Namespace) -> None:
             for name, process in servers.status(home).items():
                 _say(f"{name:<9} " + (f"up on 127.0.0.1:{process.port}, pid {process.pid}" if process else "down"))
         case "tools":
-            tools.require(["node", "npm"] if arguments.node else [], _say)
+            more = [("node", arguments.node), ("npm", arguments.node), ("promtool", arguments.prometheus)]
+            tools.require([name for name, wanted in more if wanted], _say)
             servers.prepare(config, names, _say)
         case "venv":
             venv.make(_say)
