@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from deploy.chart.schema import values_schema
 from deploy.chart.values import WORKERS, Values
+from deploy.monitoring.dashboards import boards
 from deploy.monitoring.rules import groups
 from deploy.pages import write_or_check
 from deploy.reference import described
@@ -37,6 +38,7 @@ def pages() -> dict[Path, str]:
         CHART / "VALUES.md": values_page(),
         CHART / "files" / "topics.yaml": (ROOT / "topics.yaml").read_text(),
         CHART / "files" / "rules.yaml": _yaml(groups(topology())),
+        **{CHART / "files" / "dashboards" / f"{name}.json": text for name, text in boards(topology()).items()},
     }
 
 

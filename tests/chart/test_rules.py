@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
+from unittest.mock import MagicMock
 
 import promql_parser
 import pytest
@@ -14,6 +17,11 @@ import yaml
 
 from deploy.chart.__main__ import topology
 from deploy.monitoring.objectives import NoObjective, objectives
+from edge.health import export as export_edge
+from edge.prober import Prober
+from edge.prober import export as export_prober
+from streams.metrics import Metrics
+from streams.worker import export, export_agents
 from tests.chart.rendering import CHART
 from tests.unit.fakes import ROOT
 
@@ -154,11 +162,26 @@ def names_of(expression: str) -> set[str]:
     return {name for name in re.findall(r"\b(lockstep[a-z_:0-9]*)\b(?=[{\[) ]|$)", expression) if name != "lockstep"}
 
 
-def exported() -> set[str]:
-    """The series that processes export, by the words of the code."""
-    code = "".join(path.read_text() for folder in ("streams", "edge") for path in (ROOT / folder).rglob("*.py"))
-    named = set(re.findall(r'"([a-z][a-z_]+)"', code))
-    return named | {f"edge_{name}" for name in named}
+def plain(series: str) -> str:
+    """The name of a family from that of a series."""
+    return re.sub(r"_(total|bucket|count|sum)$", "", series)
+
+
+@cache
+def exported() -> frozenset[str]:
+    """The names that a worker, the edge and the prober export, without `_total` and its like: a scrape of all three."""
+    metrics = Metrics()
+    app = SimpleNamespace(_consumer=None, transport=SimpleNamespace(failure=None))
+    table = SimpleNamespace(entries=int, memory=int, rows_read=0, bad_rows=0, early_drops=0)
+    export(metrics, app, dict.fromkeys(topology().tables, table))
+    export_agents(metrics, app, {}, "", topology())
+    edge = Metrics()
+    export_edge(edge, MagicMock(), MagicMock(), MagicMock())
+    prober = Metrics()
+    types = dict.fromkeys(topology().lane_names(), "type")
+    export_prober(prober, Prober(MagicMock(), types, "account", 1.0))
+    families = [*metrics.collect(), *edge.collect(), *prober.collect()]
+    return frozenset(family.name for family in families)
 
 
 def test_every_metric_of_a_rule_is_exported() -> None:
@@ -168,8 +191,33 @@ def test_every_metric_of_a_rule_is_exported() -> None:
     for group in GROUPS:
         for rule in group["rules"]:
             for name in names_of(rule["expr"]) - recorded:
-                plain = re.sub(r"_(total|bucket|count|sum)$", "", name.removeprefix("lockstep_"))
-                assert plain in known, name
+                assert plain(name) in known, name
+
+
+DASHBOARDS: Final = sorted((CHART / "files" / "dashboards").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_query_of_a_dashboard_reads_what_is_exported(path: Path) -> None:
+    """Well-formed, each with a letter of its own, of the release that the reader chose."""
+    recorded = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
+    panels = json.loads(path.read_text())["panels"]
+    assert len(panels) >= 3
+    for panel in panels:
+        letters = [target["refId"] for target in panel["targets"]]
+        assert letters == list("ABCDEF"[: len(letters)])
+        for target in panel["targets"]:
+            names = names_of(target["expr"])
+            assert names, target["expr"]
+            for name in names - recorded:
+                assert 'namespace=~"$namespace"' in target["expr"]
+                assert plain(name) in exported(), name
+
+
+def test_there_is_a_panel_for_conservation() -> None:
+    """In = out + in flight, at a glance."""
+    gates = json.loads(next(path for path in DASHBOARDS if path.stem == "gates").read_text())
+    assert gates["panels"][0]["title"] == "Conservation"
 
 
 def test_every_alert_has_its_runbook_and_the_other_way_round() -> None:
