@@ -15,10 +15,10 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit chart chart-test image-test faults lint fmt reference clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit chart chart-test image-test bench-scaling faults lint fmt reference clean test-fresh
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 python:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found: install python3 (Debian 12: apt-get install python3)" >&2; exit 1; }
@@ -63,6 +63,9 @@ chart-test: venv ## render the chart in all ways, validate, check the contracts,
 
 image-test: ## build the image without Docker (root on Debian) and start it: not root, on a read-only root
 	@deploy/docker/image-test.sh
+
+bench-scaling: venv ## replay a tenfold burst against the chart's autoscaling and KEDA's defaults, in a model
+	$(BIN)/python -m bench.scaling
 
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --node

@@ -330,10 +330,14 @@ class Tokens(_Values):
     key: Key = "public.jwks"
 
 
-#: What differs for the workers of topics.yaml as shipped. Urgent lanes stand ready for a burst, `low` waits its turn;
-#: workers with a table follow the load in few steps, since each step costs a rebalance.
+#: What differs for the workers of topics.yaml as shipped. Urgent lanes, and the router before all of them, grow at
+#: once and shrink in few big steps, since each step costs a rebalance; `low` waits its turn.
+#: `make bench-scaling` replays a burst against them.
 WORKERS: Final[dict[str, Object]] = {
-    "router": {"scaling": {"upSeconds": 300, "upStabilization": 60, "downPercent": 50, "downStabilization": 1800}},
+    "router": {
+        "scaling": {"min": 3, "lagSeconds": 2, "ageSeconds": 1, "upPercent": 400, "downPercent": 50,
+                    "downSeconds": 1800, "downStabilization": 1800},
+    },
     "critical": {
         "scaling": {"min": 4, "lagSeconds": 2, "ageSeconds": 1, "upPercent": 400, "downPercent": 50,
                     "downSeconds": 600, "downStabilization": 900},
