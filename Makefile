@@ -15,7 +15,7 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit chart chart-test image-test bench-scaling faults lint fmt reference clean test-fresh
+.PHONY: help python venv lock up down status demo test test-core test-unit chart chart-test chart-e2e image-test bench-scaling faults lint fmt reference clean test-fresh
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ chart: venv ## write what is generated of the chart anew: values, schema, copies
 chart-test: venv ## render the chart in all ways, validate, check the contracts, run its command lines
 	@$(LOCAL) tools --prometheus
 	$(BIN)/pytest -q tests/chart
+
+chart-e2e: ## live through a release on the API server of KUBECONFIG; PROFILES="dev prod": these alone; PODS=0: none run there
+	@PODS=$(or $(PODS),1) deploy/chart/e2e.sh $(PROFILES)
 
 image-test: ## build the image without Docker (root on Debian) and start it: not root, on a read-only root
 	@deploy/docker/image-test.sh
