@@ -98,10 +98,18 @@ class Pusher:
         reach("push.decoded")
         results = await self.sink.deliver(pushes)
         reach("push.posted")
+        self._time(pushes, results)
         outcomes += await self._aftermath.settle(batch.partition, pushes, results)
         self._stage.metrics.ended["pushed"] += answered(pushes, results)
         await self._stage.report(batch.partition, outcomes)
         return fresh[-1].seq if fresh else batch.watermark()
+
+    def _time(self, pushes: Sequence[Push], results: Sequence[Result]) -> None:
+        """Measure how long each device that was reached has waited since the event."""
+        now, latency = self._stage.now(), self._stage.metrics.latency
+        for result in results:
+            if result.status == "delivered":
+                latency.observe(max(0, now - pushes[result.push].time) / 1000)
 
 
 def in_time(pushes: Sequence[Push], now: int) -> tuple[list[Push], list[Outcome]]:

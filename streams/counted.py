@@ -68,7 +68,9 @@ def counted(handler: Handler, metrics: StageMetrics, reads: str) -> Handler:
     async def handle(batch: Batch) -> int | Progress:
         empty = sum(is_tick(record.value) for record in batch.records) if ticks else 0
         metrics.begin(len(batch.records) - empty)
+        metrics.age.began(batch.partition, batch.records[0].timestamp)
         taken = await handler(batch)
+        metrics.age.finished(batch.partition, batch.records[-1].timestamp, batch.records[-1].offset)
         metrics.finish()
         return taken
 

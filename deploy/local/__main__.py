@@ -20,6 +20,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--node", action="store_true", help="tools: Node.js and npm too")
     parser.add_argument("--jdk", action="store_true", help="tools: Maven and a compiler for Java too")
+    parser.add_argument("--prometheus", action="store_true", help="tools: Prometheus too")
     for name in NAMES:
         parser.add_argument(
             f"--{name}-port",
@@ -44,7 +45,9 @@ def _run(arguments: argparse.Namespace) -> None:
             for name, process in servers.status(home).items():
                 _say(f"{name:<9} " + (f"up on 127.0.0.1:{process.port}, pid {process.pid}" if process else "down"))
         case "tools":
-            tools.require([*(["node", "npm"] * arguments.node), *(["javac", "mvn"] * arguments.jdk)], _say)
+            more = [("node", arguments.node), ("npm", arguments.node), ("promtool", arguments.prometheus)]
+            more += [("javac", arguments.jdk), ("mvn", arguments.jdk)]
+            tools.require([name for name, wanted in more if wanted], _say)
             servers.prepare(config, names, _say)
         case "venv":
             venv.make(_say)
