@@ -25,6 +25,8 @@ Url = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s]+)?$")]
 Labels = dict[LabelName, Label]
 Annotations = dict[LabelName, str]
 Object = dict[str, Any]
+#: Addresses of IPv4 that are nobody's on the open net, a cloud's metadata among them.
+_PRIVATE: Final = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 
 
 class _Values(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True, omit_defaults=False):
@@ -113,6 +115,7 @@ class Scaling(_Values):
 class Worker(_Values):
     """One worker of topics.yaml: a Deployment and its autoscaler.
 
+    enabled: Whether it runs. What nobody reads is kept for the retention of its topic.
     replicas: Pods without an autoscaler; at most as many as there are partitions.
     capacity: Events a second that one pod takes, measured with your events; thresholds come from it.
     resources: Requests and limits.
@@ -121,6 +124,7 @@ class Worker(_Values):
     scaling: Its autoscaler.
     """
 
+    enabled: bool = True
     replicas: Count = 1
     capacity: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 2000
     resources: Resources = msgspec.field(default_factory=Resources)
@@ -264,12 +268,16 @@ class NetworkPolicy(_Values):
     clients: Peers that may reach the device port; empty: all.
     scrapers: Peers that may reach the metrics; empty: all of the cluster.
     stores: Peers at which Kafka, Cassandra and Redis are; empty: any, on their ports.
+    providers: Where the providers of push platforms are, on port 443.
     """
 
     enabled: bool = True
     clients: list[Object] = []
     scrapers: list[Object] = []
     stores: list[Object] = []
+    providers: list[Object] = msgspec.field(
+        default_factory=lambda: [{"ipBlock": {"cidr": "0.0.0.0/0", "except": list(_PRIVATE)}}]
+    )
 
 
 class Hooks(_Values):
@@ -345,6 +353,11 @@ WORKERS: Final[dict[str, Object]] = {
     "high": {"scaling": {"min": 3, "lagSeconds": 5, "ageSeconds": 3, "upPercent": 400}},
     "normal": {},
     "low": {"scaling": {"min": 1, "lagSeconds": 60, "ageSeconds": 120, "upSeconds": 60, "downStabilization": 300}},
+    # A provider's worker does not start without credentials: give these in secretFiles, then turn it on.
+    "push-apns": {"enabled": False},
+    "push-fcm": {"enabled": False},
+    "push-webpush": {"enabled": False},
+    "push-webhook": {},
 }  # fmt: skip
 
 
