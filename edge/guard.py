@@ -29,6 +29,12 @@ class Guard(NamedTuple):
     work: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
 
 
+def check_files(settings: Settings) -> None:
+    """Read the files that people write before anything is opened. Raises BadKeys and BadCallers."""
+    Verifier(settings.tokens)
+    Callers(Path(settings.ingest.callers))
+
+
 async def open_guard(settings: Settings, disk: Cassandra) -> Guard:
     """Raises BadKeys, BadCallers and CassandraUnavailable."""
     tokens = settings.tokens

@@ -106,8 +106,8 @@ class Prober:
     def _arrived(
         self, item: Mapping[str, Any], waiting: Mapping[str, tuple[str, float]], found: dict[str, float | None]
     ) -> None:
-        for event in item["events"]:
-            lane, sent = waiting.get(event["id"], ("", 0.0))
+        for id_ in item["events"]:
+            lane, sent = waiting.get(id_, ("", 0.0))
             if lane and found[lane] is None:
                 found[lane] = time.monotonic() - sent
 

@@ -18,7 +18,7 @@ from edge.backlog import Backlog
 from edge.callers import BadCallers
 from edge.devices import Devices
 from edge.gateway import Gateway
-from edge.guard import open_guard
+from edge.guard import check_files, open_guard
 from edge.health import Health, export
 from edge.ingest import Ingest
 from edge.load import Load
@@ -79,6 +79,7 @@ async def serve(settings: Settings, topology: Topology) -> None:
 async def running(settings: Settings, topology: Topology) -> AsyncIterator[Running]:
     """An edge. Leaving the block drains it. Raises OSError for a port that is taken, BadKeys, BadCallers, and what
     stores raise."""
+    check_files(settings)
     async with AsyncExitStack() as stack:
         ports = _ports(stack, settings.edge)
         memory = await stack.enter_async_context(redis.connect(settings))

@@ -20,6 +20,7 @@ from faust.types import TP, ConsumerMessage
 
 from streams.failpoints import reach
 from streams.transport.batch import Batch, Partition
+from streams.transport.figures import partition_stats
 from streams.transport.ledger import Ledger
 from streams.transport.mark import Mark
 from streams.transport.thread import ConsumerThread
@@ -41,7 +42,7 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self.ledger = Ledger(self._on_finish)
         self.epoch = 0  # changes whenever what was fetched before must not be used
-        self.progress = time.monotonic()  # when a commit last succeeded
+        self.progress = time.monotonic()  # when a commit last succeeded, or there was nothing to commit
         self._sought: set[Partition] = set()  # at their commit, and the flow resumed since
         self._seeking: set[Partition] = set()  # at their commit, the flow not yet resumed
         self._committing = asyncio.Lock()
@@ -233,6 +234,8 @@ class BatchConsumer(driver.Consumer):
         for tp in marks:  # Faust's acks are not used for offsets; keep them from growing
             self._acked[tp].clear()
             self._acked_index[tp].clear()
+        if not marks and self._is_idle():
+            self.progress = time.monotonic()
         if not marks or self.transport.failure is not None:
             return False
         try:
@@ -240,6 +243,11 @@ class BatchConsumer(driver.Consumer):
         except Exception as error:
             self.transport.fail(error)
             return False
+
+    def _is_idle(self) -> bool:
+        """Whether all that there is has been committed, but for what a handler will not go on with."""
+        figures = (partition_stats(self, tp) for tp in self.sources())
+        return all(each["stopped"] or max(each["committed"], 0) >= each["highwater"] for each in figures)
 
     async def _flush_and_commit(self, marks: dict[Partition, Mark]) -> bool:
         generation = self.app.consumer_generation_id

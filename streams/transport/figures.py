@@ -25,7 +25,7 @@ class TransportStats(TypedDict):
     partitions: dict[Partition, PartitionStats]  # assigned ones
     gaps: int
     recovered: bool  # tables are whole and records flow
-    since_commit: float  # seconds since a commit last succeeded, or since the start
+    since_commit: float  # seconds since a commit last succeeded, or there was nothing to commit, or since the start
     failure: str | None
 
 
@@ -41,14 +41,15 @@ def stats(app: Any) -> TransportStats:
     }
     consumer = app._consumer
     if consumer is not None:
-        found["partitions"] = {(tp[0], tp[1]): _partition(consumer, tp) for tp in consumer.sources()}
+        found["partitions"] = {(tp[0], tp[1]): partition_stats(consumer, tp) for tp in consumer.sources()}
         found["gaps"] = consumer.ledger.gaps
         found["recovered"] = bool(found["partitions"]) and consumer.flow_active and not app.rebalancing
         found["since_commit"] = time.monotonic() - consumer.progress
     return found
 
 
-def _partition(consumer: Any, source: Partition) -> PartitionStats:
+def partition_stats(consumer: Any, source: Partition) -> PartitionStats:
+    """Where one of its partitions is."""
     ledger = consumer.ledger
     committed = ledger.committed.get(source)
     end = consumer.end_of(source)

@@ -151,7 +151,7 @@ def test_every_file_of_the_environment_is_mounted(objects: list[Object]) -> None
 
 
 def test_the_autoscaler_reads_what_its_worker_reads(objects: list[Object]) -> None:
-    """Group = app, topics = the worker's inputs but retries, no more pods than partitions, and no replicas beside an autoscaler."""
+    """Group = app, topics = the worker's inputs but retries; no more pods than partitions, no replicas beside it."""
     topology = topology_of(objects)
     scaled = {**of_kind(objects, "ScaledObject"), **of_kind(objects, "HorizontalPodAutoscaler")}
     deployments = of_kind(objects, "Deployment")

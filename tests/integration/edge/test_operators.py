@@ -81,7 +81,11 @@ async def test_who_may_what(desk: Desk, houses: Houses, base_settings: Settings)
     """A reader changes nothing; no other token opens the port, and the device port knows none of its paths."""
     reader = operator(base_settings, "read")
     house = desk.house
-    assert (await desk.ask("GET", "/devices", token=reader))[0] == 200
+
+    async def known() -> bool:  # the file is looked at ten times a second at most
+        return (await desk.ask("GET", "/devices", token=reader))[0] == 200
+
+    await until(known, "the reader is let in")
     for method, path in (("DELETE", ""), ("POST", "/revocation"), ("DELETE", "/devices/tv-1")):
         status, body = await desk.ask(method, path, token=reader)
         assert (status, body["type"]) == (403, "urn:lockstep:problem:not-allowed")

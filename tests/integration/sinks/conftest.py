@@ -27,7 +27,8 @@ def store_settings(cassandra_address: tuple[str, int], redis_address: tuple[str,
         redis=settings.Redis(host=redis_address[0], port=redis_address[1]),
     )
     applied = asyncio.run(apply_schema(made))
-    assert applied == [made.cassandra.keyspace, *(f"{made.cassandra.keyspace}.{t}" for t in ("devices", "inbox"))]
+    tables = ("devices", "inbox", "last_seen", "revocations")
+    assert applied == [made.cassandra.keyspace, *(f"{made.cassandra.keyspace}.{table}" for table in tables)]
     return made
 
 
