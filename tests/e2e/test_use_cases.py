@@ -254,7 +254,10 @@ async def test_what_came_between_a_pull_and_going_online_comes_first(running: Sy
 
 
 async def test_device_that_is_forgotten_gets_nothing_more(running: System) -> None:
-    """From the answer on it is no target, though its socket is open; registered again it is one again."""
+    """From the answer on it is no target, though its socket is open; its next pull that finds news is refused.
+
+    Registered again it is a target again.
+    """
     async with Household(running) as home:
         tv = await home.on("tv")
         phone = await home.register("phone", "phone")
@@ -263,10 +266,10 @@ async def test_device_that_is_forgotten_gets_nothing_more(running: System) -> No
         await send(running, before)
         await screen.shows(before["id"])
         await phone.forget()
-        with pytest.raises(Refused, match="404 urn:lockstep:problem:unknown-device"):
-            await phone.pull()
         (place,) = await send(running, without)
         await tv.shows(before["id"], without["id"])
+        with pytest.raises(Refused, match="404 urn:lockstep:problem:unknown-device"):
+            await phone.pull()
         assert await targeted(running, place) == {"tv"}
         await phone.register("phone", "2.0")
         await send(running, after)

@@ -150,7 +150,8 @@ def test_rows_leave_with_their_bucket_and_compaction_leaves_the_rest_whole(route
     worker.kill()
     last = {record.key: record.value for record in router.read(CHANGELOG)}
     alive = {key for key, value in last.items() if value is not None}
-    dead_until = max(decode_key(key).start for key, value in last.items() if value is None)
+    # the broker may have cleaned away the last of the deletions too
+    dead_until = max((decode_key(key).start for key, value in last.items() if value is None), default=-1)
     again = router.start(window_ms=window)
     report = again.recovered()
     assert report["entries"] == sum(
