@@ -36,7 +36,8 @@ class ProviderToken:
         self._key_id = key_id
         self._team = team
         self._clock = clock
-        self._name = f"apns:{{{team}:{key_id}}}".encode()
+        # with the key itself: what another key signed under this id would be refused, and stand for an hour
+        self._name = f"apns:{{{team}:{key_id}}}:{key.thumbprint()}".encode()
         self._token = ""
         self._issued = 0.0
 

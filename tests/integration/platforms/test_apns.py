@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from joserfc import jwt
 from joserfc.jwk import ECKey
 from msgspec.structs import replace
 
@@ -180,6 +181,16 @@ async def test_all_workers_have_one_token(own_redis: Settings) -> None:
         await workers[0].refused(young)
         assert await workers[0].get() == young
         assert sum(worker.signed for worker in workers) <= 5 + 1
+
+
+async def test_a_key_that_is_put_in_the_place_of_another_signs_its_own(own_redis: Settings) -> None:
+    """Also under the same id, as after a wrong file: the token of the one before is none of its."""
+    team = f"team-{uuid.uuid4()}"
+    async with redis.connect(own_redis) as memory:
+        for _ in range(2):
+            key = ECKey.generate_key("P-256", private=True)
+            token = await ProviderToken(memory, key, "key", team).get()
+            assert jwt.decode(token, key, algorithms=["ES256"]).claims["iss"] == team
 
 
 async def test_without_redis_a_worker_uses_its_token_longer_then_signs_its_own() -> None:
