@@ -150,12 +150,13 @@ def lockstep(
 
 
 def start(system: Lockstep, names: Sequence[str] | None = None, nice: Mapping[str, int] | None = None) -> None:
-    """Start these workers, or all, and the edge with the first of them; wait until they are ready.
+    """Start these workers, or the edge and all that need no provider; wait until they are ready.
 
     `nice`: by how much a member's weight is below that of the others.
     """
     pipeline, least, members = system.pipeline, os.getpriority(os.PRIO_PROCESS, 0), []
-    for name in names or (*system.topology.workers, "edge"):
+    alone = [name for name, spec in system.topology.workers.items() if {*spec.platforms} <= {"socket"}]
+    for name in names or (*alone, "edge"):
         member = pipeline.edge() if name == "edge" else pipeline.worker(name)
         # at once: threads inherit what is set before they begin
         os.setpriority(os.PRIO_PROCESS, member.process.pid, min(19, least + (nice or {}).get(name, 0)))
