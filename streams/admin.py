@@ -25,7 +25,8 @@ T = TypeVar("T")
 INGEST: Final = "ingest"
 _REQUEST: Final = 10.0  # s, one request
 _AT_ONCE: Final = 20  # topics that one request makes: a busy controller takes a while for each
-_PATIENCE: Final = 30.0  # s, all tries of a request, and the wait for what was made
+_PATIENCE: Final = 30.0  # s, all tries of a request
+_SERVED: Final = 120.0  # s, until what was made is there: brokers open some hundred partitions one after the other
 _WORD: Final = 1 << 64
 
 
@@ -270,7 +271,7 @@ def _results(futures: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _SERVED
     while not holds():
         if time.monotonic() > deadline:
             raise AdminError(otherwise)
