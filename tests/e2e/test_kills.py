@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-
-import pytest
 
 from deploy.local.pipeline import Member
 from tests.e2e.run import EVENTS, run_load
 from tests.e2e.system import WORKERS, System
 
 RATE = 4000.0
-
-
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Says a line to whoever watches the tests: figures that are reported, not asserted."""
-
-    def say(line: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{line}\n")
-
-    return say
 
 
 def killer(system: System, members: dict[str, Member], name: str) -> Callable[[], None]:
