@@ -1,18 +1,20 @@
 """Real servers for the tests: booted when first asked for, on free ports, once for the whole run."""
 
+import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from deploy.local import processes
+from deploy.local import ports, processes
 from deploy.local.config import Config, on_free_ports
 from deploy.local.processes import Process
 from deploy.local.servers import Running, start, stop
@@ -21,9 +23,37 @@ HOMES = "lockstep-tests-"
 OWNER = "owner.json"
 
 
+#: Set by pytest-xdist in each of its processes, as gw0, gw1, and so on; and how many there are.
+WORKER, WORKERS = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"
+SAID = "said"
+
+
 def pytest_configure() -> None:
-    """End on SIGTERM as on Ctrl-C, so that no server is left behind."""
+    """End on SIGTERM as on Ctrl-C, so that no server is left behind; have ports that no other process has."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if WORKER in os.environ:
+        part, parts = int(os.environ[WORKER].removeprefix("gw")), int(os.environ[WORKERS])
+        os.environ[ports.VARIABLE] = ports.share(part, parts)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have to say beyond that they passed: figures that are reported, not asserted."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, line in report.user_properties if report.when == "call" else ():
+            if name == SAID:
+                terminalreporter.write_line(f"{report.nodeid}: {line}")
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Says something to whoever watches the tests, also where they pass: at once where it can, and in the summary."""
+
+    def say(line: str) -> None:
+        record_property(SAID, line)
+        with capsys.disabled():
+            sys.stdout.write(f"\n{line}\n")
+
+    return say
 
 
 @pytest.fixture(scope="session")

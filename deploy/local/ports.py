@@ -1,5 +1,6 @@
 """Free ports, and who holds a taken one."""
 
+import os
 import random
 import socket
 from contextlib import ExitStack
@@ -7,6 +8,8 @@ from pathlib import Path
 
 # Below the range from which systems take the source ports of outgoing connections.
 FIRST, LAST = 20_000, 32_000
+#: Narrows that to `first-last`, for processes that look for free ports at the same time.
+VARIABLE = "LOCKSTEP_LOCAL_PORTS"
 _LISTEN = "0A"
 
 
@@ -21,11 +24,19 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
         return True
 
 
+def share(part: int, parts: int) -> str:
+    """The value of VARIABLE for one of so many processes: a range that none of the others has."""
+    each = (LAST - FIRST) // parts
+    return f"{FIRST + part * each}-{FIRST + (part + 1) * each - 1}"
+
+
 def free_ports(count: int) -> list[int]:
     """Different ports that are all free now."""
+    first, _, last = os.environ.get(VARIABLE, share(0, 1)).partition("-")
+    among = range(int(first), int(last) + 1)
     found: list[int] = []
     with ExitStack() as held:
-        for port in random.sample(range(FIRST, LAST), LAST - FIRST):
+        for port in random.sample(among, len(among)):
             if len(found) == count:
                 break
             probe = held.enter_context(socket.socket())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -69,14 +68,3 @@ def running(
     with prepare(f"{name}-{uuid.uuid4().hex[:8]}.", tmp_path_factory.mktemp(name)) as made:
         made.start()
         yield made
-
-
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Says what was measured on the terminal, also where the test passes."""
-
-    def say(line: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{line}\n")
-
-    return say

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.conftest import prepare, running, system, tell
+from tests.e2e.conftest import prepare, running, system
 from tests.e2e.oracle import Verdict
 
-__all__ = ["accept", "prepare", "running", "system", "tell"]
+__all__ = ["accept", "prepare", "running", "system"]
 
 #: Takes a verdict, what happened in words, and the number of faults.
 Accept = Callable[[Verdict, str, int], None]

@@ -21,7 +21,7 @@ from edge.access import Access
 from edge.auth import Verifier
 from edge.client import DeviceClient, Page, Refused
 from edge.load import Load
-from edge.protocol import Sessions
+from edge.protocol import Session, Sessions, State
 from edge.pull import Pull
 from edge.server import api
 from edge.stores import Stores
@@ -34,7 +34,7 @@ DAY = 86_400
 
 
 async def waiting(house: House, device: str = "tv-1") -> asyncio.Task[Page]:
-    """A long poll that is known to wait: its presence is there."""
+    """A long poll that is known to wait: it has read what there was, and only a push ends it."""
     client = house.client(device)
 
     async def poll() -> Page:
@@ -42,14 +42,21 @@ async def waiting(house: House, device: str = "tv-1") -> asyncio.Task[Page]:
             await client.pull()
             return await client.pull(wait=20)
 
-    before = (await house.presence()).get(device)
+    before = session_of(house, device)
     task = asyncio.create_task(poll())
 
-    async def present() -> bool:
-        return (await house.presence()).get(device) not in (None, before)
+    def waits() -> bool:
+        session = session_of(house, device)
+        return session is not None and session is not before and session.state is State.LIVE
 
-    await until(present, "the poll waits")
+    await until(waits, "the poll waits")
     return task
+
+
+def session_of(house: House, device: str) -> Session | None:
+    """The connection or long poll that a device has here."""
+    sessions = house.edge.gateway.sessions.all()
+    return next((each for each in sessions if (each.account, each.device) == (house.account, device)), None)
 
 
 async def gone(house: House, device: str = "tv-1") -> None:

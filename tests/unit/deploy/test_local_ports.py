@@ -2,6 +2,7 @@
 
 import os
 import socket
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,17 @@ def test_free_ports_are_different_and_free() -> None:
     found = ports.free_ports(20)
     assert len(set(found)) == 20
     assert all(ports.is_free(port) and ports.FIRST <= port < ports.LAST for port in found)
+
+
+def test_processes_that_share_the_range_never_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finds free ports in its own part."""
+    parts = []
+    for part in range(3):
+        monkeypatch.setenv(ports.VARIABLE, ports.share(part, 3))
+        parts.append(sorted(ports.free_ports(100)))
+    assert all(one[-1] < other[0] for one, other in pairwise(parts))
+    assert parts[0][0] >= ports.FIRST
+    assert parts[-1][-1] < ports.LAST
 
 
 def test_the_port_for_internal_use_steps_aside() -> None:
