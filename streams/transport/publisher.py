@@ -107,13 +107,21 @@ class Publisher:
             self._producer.produce(topic, value, key, number, delivered, headers=headers or [])
         except confluent_kafka.KafkaException as error:
             placed.set_exception(_failed(topic, error.args[0]))
+        except RuntimeError as error:  # it was closed
+            placed.set_exception(PublishFailed(f"{topic}: {error}"))
         return placed
 
     def close(self, timeout: float = 10.0) -> None:
-        """Wait at most `timeout` seconds for what is queued. Raises PublishFailed when some of it remains."""
+        """Wait at most `timeout` seconds for what is queued, then end every connection.
+
+        Raises PublishFailed when some of it remains: that is given up.
+        """
         left = self._producer.flush(timeout)
         self._polling.clear()
         self._thread.join()
+        if left:
+            self._producer.purge()
+        self._producer.close()
         if left:
             raise PublishFailed(f"{left} records were not delivered in {timeout:g} s")
 

@@ -100,3 +100,14 @@ async def test_errors_name_what_is_wrong(kafka: str, topic: str, publisher: Publ
         watermarks(kafka, "nowhere", [0])
     with pytest.raises(PublishFailed, match="Unknown partition"):
         await publisher.publish(topic, b"k", b"v", partition=99)
+
+
+def test_a_closed_publisher_takes_nothing() -> None:
+    """Closing gives up what no broker takes."""
+    publisher = Publisher("127.0.0.1:1", log_level=0)
+    given_up = publisher.submit("topic", b"k", b"v")
+    with pytest.raises(PublishFailed, match="1 records were not delivered"):
+        publisher.close(0.1)
+    assert isinstance(given_up.exception(10), PublishFailed)
+    with pytest.raises(PublishFailed, match="closed"):
+        publisher.publish_sync("topic", b"k", b"v")
