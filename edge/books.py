@@ -94,6 +94,7 @@ class Books:
         self._ingest = ingest
         self._topic_id = topic_id
         self._accounts = array("I", [0]) * self.size
+        self._pushed: dict[str, int] = {}  # the highest position met in each topic of pushes
 
     # -- what is known of the event at a place
 
@@ -190,6 +191,12 @@ class Books:
         except msgspec.MsgspecError as error:
             self._unreadable(topic, record, error)
             return
+        if push.seq < self._pushed.get(topic, NOWHERE):
+            # A replay of `store` that finds a device online which was not so before. `push` drops it as a copy, and the
+            # device, which came after the row, has read it.
+            self.copies[topic] += 1
+            return
+        self._pushed[topic] = push.seq
         place = self._passed(self.pushes[platform], push.seq, push.lane, record, topic)
         if place is not None:
             self._descends(place, push.topic_id, push.partition, topic)

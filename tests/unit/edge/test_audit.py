@@ -134,9 +134,18 @@ def whole_range() -> Topics:
     topics.said("store", one("stored", 104, "tv", "phone"), one("no-target", 106), one("stored", 107, "tv", "phone"))
     topics.said("push", one("pushed", 104, "tv"), one("undeliverable", 107, "tv"))
     topics.said("edge", has("acked", 99, 104, "tv"), has("pulled", 99, 107, "phone"))
-    topics.letter(102).push(104, "tv").push(107, "tv").push(106)
+    topics.letter(102).push(104, "tv").push(106).push(107, "tv")
     topics.passed(104, 106, 107).event(103).event(105)
     return topics.event(108)
+
+
+def test_a_push_that_only_a_replay_made_is_a_copy() -> None:
+    """`store` found a device online that was not so before its crash: behind a later position `push` drops it."""
+    topics = Topics(101, 102).said("store", one("stored", 101, "tv"), one("stored", 102, "tv"))
+    topics.said("push", one("pushed", 102, "tv")).push(102, "tv").push(101, "tv").push(102, "tv").passed(101, 102)
+    audit = topics.audit()
+    assert found(audit) == []
+    assert audit.copies["push.socket.high"] == 2
 
 
 def test_a_range_in_which_nothing_vanished() -> None:
