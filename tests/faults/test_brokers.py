@@ -19,7 +19,7 @@ from streams.transport.client import Publisher, PublishFailed, ReadFailed
 from tests.integration.transport.pipeline import Pipeline, Worker, until
 
 #: How often a leader or the controller is bounced; each bounce takes some 12 s.
-BOUNCES: Final = int(os.environ.get("LOCKSTEP_BROKER_BOUNCES", "1"))
+BOUNCES: Final = int(os.environ.get("LOCKSTEP_BROKER_BOUNCES", "10"))
 SEED: Final = int(os.environ.get("LOCKSTEP_CHAOS_SEED", "3"))
 RATE: Final = 1000.0  # events a second
 CHASED: Final = ("events.a", "notifications.a", "push.a", "ingest", "router-seen-changelog")
