@@ -48,7 +48,7 @@ demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
 test: lint test-core ## run every check and test suite but the servers' faults, on servers of its own
-	@$(LOCAL) tools --node
+	@$(LOCAL) tools --with node,npm,curl
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 tests $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
 
 test-core: venv ## run the tests of the pure core and measure that they cover it fully
@@ -58,11 +58,11 @@ test-unit: venv ## run the tests of the pure core: in under 5 s, no server neede
 	$(BIN)/pytest -q $(CORE)
 
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
-	@$(LOCAL) tools --node
+	@$(LOCAL) tools --with node,npm,curl
 	$(BIN)/python -m tests.faults
 
 bench-route: venv ## measure the router beside Faust, Quix Streams, Kafka Streams and a bare loop; EVENTS=N: so many
-	@$(LOCAL) tools --only kafka --jdk
+	@$(LOCAL) tools --only kafka --with javac,mvn
 	@$(MAKE) --no-print-directory $(PEERS)/python/stamp $(PEERS)/kafka-streams/stamp
 	@$(BIN)/python -m bench.route $(SYSTEMS)
 

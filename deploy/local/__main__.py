@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deploy.local import servers, tools, venv
 from deploy.local.config import DEFAULT_PORTS, NAMES, Config, LocalError, checked_names, default_home, default_ports
+from deploy.local.tools import TOOLS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -18,8 +19,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=lambda text: text.split(","), default=NAMES, help="some of kafka,cassandra,redis"
     )
-    parser.add_argument("--node", action="store_true", help="tools: Node.js and npm too")
-    parser.add_argument("--jdk", action="store_true", help="tools: Maven and a compiler for Java too")
+    parser.add_argument(
+        "--with", dest="more", type=lambda text: text.split(","), default=(), help=f"tools: some of {','.join(TOOLS)}"
+    )
     for name in NAMES:
         parser.add_argument(
             f"--{name}-port",
@@ -44,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> None:
             for name, process in servers.status(home).items():
                 _say(f"{name:<9} " + (f"up on 127.0.0.1:{process.port}, pid {process.pid}" if process else "down"))
         case "tools":
-            tools.require([*(["node", "npm"] * arguments.node), *(["javac", "mvn"] * arguments.jdk)], _say)
+            tools.require(arguments.more, _say)
             servers.prepare(config, names, _say)
         case "venv":
             venv.make(_say)

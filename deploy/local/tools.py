@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,12 +70,15 @@ TOOLS = {
     "mvn": Tool("Maven", lambda: shutil.which("mvn"), "maven"),
     "redis-server": Tool("Redis 7 or later (redis-server)", _redis, "redis-server"),
     "node": Tool("Node.js 18 or later", _node, "nodejs"),
+    "curl": Tool("curl", lambda: shutil.which("curl"), "curl"),
     "npm": Tool("npm", lambda: shutil.which("npm"), "npm"),
 }
 
 
-def require(names: Iterable[str], report: Report) -> None:
+def require(names: Sequence[str], report: Report) -> None:
     """Have the tools, installing by apt what is missing; LocalError that says what to install where that cannot be."""
+    if unknown := [name for name in names if name not in TOOLS]:
+        raise LocalError(f"unknown tool {unknown[0]!r}: choose from {', '.join(TOOLS)}")
     wanted = [TOOLS[name] for name in names]
     lacking = [tool for tool in wanted if tool.find() is None]
     if not lacking:

@@ -123,7 +123,7 @@ class Publisher:
             self._producer.purge()
         self._producer.close()
         if left:
-            raise PublishFailed(f"{left} records were not delivered in {timeout:g} s")
+            raise PublishFailed(f"not everything was delivered in {timeout:g} s")
 
     def _poll(self) -> None:
         while self._polling.is_set():

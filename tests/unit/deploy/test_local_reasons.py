@@ -75,3 +75,9 @@ def test_a_missing_tool_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "can_install", lambda: False)
     with pytest.raises(LocalError, match=r"^missing: install Maven \(Debian: apt-get install maven\)$"):
         tools.require(["mvn"], silent)
+
+
+def test_a_tool_that_nobody_knows() -> None:
+    """A misspelt name says what there is."""
+    with pytest.raises(LocalError, match="unknown tool 'noed': choose from java, "):
+        tools.require(["noed"], silent)
