@@ -10,19 +10,18 @@ PURE := $(filter %.py,$(shell cat tests/pure.coveragerc))
 CORE := $(wildcard $(join $(addprefix tests/unit/,$(dir $(PURE))),$(addprefix test_,$(notdir $(PURE)))))
 # Faults of the servers, which take minutes each: `make faults` has them.
 LONG := $(addprefix tests/faults/test_,brokers.py stores.py zombies.py flapping.py)
+# The push platforms: their sinks, and all of them in a running lockstep.
+PLATFORMS := tests/integration/platforms tests/e2e/test_platforms.py
 # Never written by hand: a lock file names no package index.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host
 
-# Programs that lockstep is measured beside, made by the targets that need them.
-PEERS := .local/bench
-
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh \
-	bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence sizing
+.PHONY: help python venv lock up down status demo test test-core test-unit test-platforms faults lint fmt reference clean \
+	test-fresh chart chart-test chart-e2e image-test
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 python:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found: install python3 (Debian 12: apt-get install python3)" >&2; exit 1; }
@@ -34,6 +33,7 @@ lock: venv ## write requirements*.txt anew from requirements*.in
 	$(COMPILE) --output-file=requirements.txt requirements.in
 	$(COMPILE) --output-file=requirements-dev.txt requirements-dev.in
 	$(COMPILE) --output-file=bench/peers/requirements.txt bench/peers/requirements.in
+	$(COMPILE) --output-file=deploy/docker/build.txt deploy/docker/build.in
 
 up: python ## boot local Kafka, Cassandra and Redis
 	@$(LOCAL) up
@@ -48,7 +48,7 @@ demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
 test: lint test-core ## run every check and test suite but the servers' faults, on servers of its own
-	@$(LOCAL) tools --with node,npm,curl
+	@$(LOCAL) tools --with node,npm,curl,promtool
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 tests $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
 
 test-core: venv ## run the tests of the pure core and measure that they cover it fully
@@ -57,44 +57,29 @@ test-core: venv ## run the tests of the pure core and measure that they cover it
 test-unit: venv ## run the tests of the pure core: in under 5 s, no server needed
 	$(BIN)/pytest -q $(CORE)
 
+test-platforms: venv ## run the tests of the push platforms, each with a provider of the tests
+	@$(LOCAL) tools --with node,npm
+	$(BIN)/pytest -q $(PLATFORMS)
+
+chart: venv ## write what is generated of the chart anew: values, schema, copies, golden manifests
+	$(BIN)/python -m deploy.chart
+	$(BIN)/python -m tests.chart
+
+chart-test: venv ## render the chart in all ways, validate, check the contracts, run its command lines
+	@$(LOCAL) tools --with promtool
+	$(BIN)/pytest -q tests/chart
+
+chart-e2e: ## live through a release on the API server of KUBECONFIG; PROFILES="dev prod": these alone; PODS=0: none run there
+	@PODS=$(or $(PODS),1) deploy/chart/e2e.sh $(PROFILES)
+
+image-test: ## build the image without Docker (root on Debian) and start it: not root, on a read-only root
+	@deploy/docker/image-test.sh
+
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --with node,npm,curl
 	$(BIN)/python -m tests.faults
 
-bench-route: venv ## measure the router beside Faust, Quix Streams, Kafka Streams and a bare loop; EVENTS=N: so many
-	@$(LOCAL) tools --only kafka --with javac,mvn
-	@$(MAKE) --no-print-directory $(PEERS)/python/stamp $(PEERS)/kafka-streams/stamp
-	@$(BIN)/python -m bench.route $(SYSTEMS)
-
-bench-state: venv ## measure the tables from 1e5 to 1e8 keys, as far as memory goes; SIZES="1e6 1e7": at these
-	@$(LOCAL) tools --only kafka
-	@$(BIN)/python -m bench.state $(SIZES)
-
-$(PEERS)/python/stamp: bench/peers/requirements.txt
-	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $<
-	@touch $@
-
-$(PEERS)/kafka-streams/stamp: bench/peers/pom.xml bench/peers/Route.java
-	mvn -q -B -f $< compile
-	@touch $@
-bench-pipeline: venv ## measure an event from its topic to a device, beside stock Faust; EVENTS=N, ACCOUNTS=N: so many
-	@$(BIN)/python -m bench.pipeline
-
-bench-latency: venv ## measure publication to socket, at rest and in a flood; RATES="N,N", SECONDS=N, FLOOD=N
-	@$(BIN)/python -m bench.latency
-
-bench-idle: venv ## measure what workers cost that have little to do; SECONDS=N: for so long
-	@$(BIN)/python -m bench.idle
-
-bench-inbox: venv ## measure a row of the inbox, beside the driver's own batches; ROWS=N, POLLS=N: so many
-	@$(BIN)/python -m bench.inbox
-
-bench-presence: venv ## measure a look-up of who is online, beside redis-py; ACCOUNTS=N, LOOKUPS=N: so many
-	@$(BIN)/python -m bench.presence
-
-sizing: venv ## compute pods, partitions, memory and disks of a load; LOAD="--events N --devices N ..."
-	@$(BIN)/python -m bench.sizing $(LOAD)
+include bench/targets.mk
 
 lint: venv ## check style, types, the import contracts and that generated pages are fresh
 	$(BIN)/ruff check .
@@ -102,6 +87,7 @@ lint: venv ## check style, types, the import contracts and that generated pages 
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/python -m deploy.reference --check
+	$(BIN)/python -m deploy.chart --check
 
 fmt: venv ## format the code and sort its imports
 	$(BIN)/ruff check --select I --fix .

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from ruamel.yaml import YAML
-
 from bench.plan import LANES, Load
 from deploy.local.config import Endpoints
 from deploy.local.pipeline import Pipeline, environment
 from deploy.local.ports import free_ports
+from deploy.local.topologies import sockets_only
 from edge.auth import PRIVATE
 from sinks import cassandra, redis
 from sinks.devices import Device, Registry
@@ -140,7 +139,7 @@ def lockstep(
         "LOCKSTEP_TOPIC_PREFIX": f"{name}.",
         "LOCKSTEP_REDIS__DATABASE": str(database),
         "LOCKSTEP_CASSANDRA__KEYSPACE": name,
-        "LOCKSTEP_TOPOLOGY": str(_topology(directory, workers)),
+        "LOCKSTEP_TOPOLOGY": str(sockets_only(directory, workers)),
     }
     with Pipeline(made, directory, health_ports=health) as pipeline:
         pipeline.command("topics", "apply")
@@ -150,7 +149,7 @@ def lockstep(
 
 
 def start(system: Lockstep, names: Sequence[str] | None = None, nice: Mapping[str, int] | None = None) -> None:
-    """Start these workers, or all, and the edge with the first of them; wait until they are ready.
+    """Start these workers, or the edge and all; wait until they are ready.
 
     `nice`: by how much a member's weight is below that of the others.
     """
@@ -161,16 +160,3 @@ def start(system: Lockstep, names: Sequence[str] | None = None, nice: Mapping[st
         os.setpriority(os.PRIO_PROCESS, member.process.pid, min(19, least + (nice or {}).get(name, 0)))
         members.append(member)
     pipeline.wait_ready(members)
-
-
-def _topology(directory: Path, workers: Mapping[str, object] | None) -> Path:
-    shipped = ROOT / "topics.yaml"
-    if workers is None:
-        return shipped
-    yaml = YAML()
-    document = yaml.load(shipped)
-    document["workers"] = dict(workers)
-    directory.mkdir(parents=True, exist_ok=True)
-    changed = directory / "topics.yaml"
-    yaml.dump(document, changed)
-    return changed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import sys
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from deploy.pages import write_or_check
 from edge.openapi import document
 from streams.check import schema
 from streams.settings import PREFIX, Settings
@@ -114,17 +114,7 @@ def _limits(number: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
 
 def main() -> int:
     """Write the pages, or with --check say which are stale; then the exit status is 1."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.reference", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
-    check: bool = parser.parse_args().check
-    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
-    for path in stale:
-        if check:
-            sys.stderr.write(f"error: {path.relative_to(ROOT)} is stale: run make reference\n")
-        else:
-            path.write_text(pages()[path])
-            sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
-    return 1 if check and stale else 0
+    return write_or_check("deploy.reference", "reference", pages(), ROOT)
 
 
 if __name__ == "__main__":

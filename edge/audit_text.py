@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from edge.audit import Audit, DeviceSums, StageSums
-from edge.item import timestamp
+from sinks.content import timestamp
 
 _STAGES: Final = ("route", "notify", "store")
 _FATES: Final = ("acked", "pulled", "accepted", "expired", "waiting")

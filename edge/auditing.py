@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from edge.audit import Audit, Moment, Stand, judge
 from edge.books import Books, Span
 from streams.admin import committed, ingest_topic_id
+from streams.counted import kind_of
 from streams.record import Record
 from streams.settings import Settings
 from streams.topology import Topology, milliseconds
@@ -128,5 +129,5 @@ class Auditor:
 
 
 def _role(topic: str) -> str:
-    kind = topic.partition(".")[0]
+    kind = kind_of(topic)
     return ROLES.get(kind, kind)

@@ -139,12 +139,20 @@ class DeviceClient:
         *,
         platform: str = "socket",
         token: str = "",
+        keys: Mapping[str, str] | None = None,
         capabilities: tuple[str, ...] = (),
     ) -> dict[str, Any]:
         """Register the device; its first cursor is kept if it has none. Raises Refused."""
-        body = {"type": type_, "app_version": app_version, "platform": platform, "capabilities": capabilities}
+        body: dict[str, Any] = {
+            "type": type_,
+            "app_version": app_version,
+            "platform": platform,
+            "capabilities": capabilities,
+        }
         if token:
             body["token"] = token
+        if keys:
+            body["keys"] = keys
         answer = await self._request("PUT", "", body=body)
         self.cursor = self.cursor or answer["cursor"]
         return answer

@@ -16,7 +16,9 @@ from edge.cursor import Cursor
 from edge.identity import Identity
 from edge.problems import Problem
 from edge.stores import Stores, read_heads
+from sinks import keys
 from sinks.devices import Device
+from sinks.keys import BadToken
 from streams.targets import parse_version
 from streams.topology import Topology
 
@@ -30,6 +32,7 @@ class DeviceBody(msgspec.Struct, forbid_unknown_fields=True):
     app_version: Word
     platform: Word = "socket"
     token: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    keys: Annotated[dict[Word, Annotated[str, msgspec.Meta(max_length=512)]], msgspec.Meta(max_length=4)] = {}
     capabilities: Annotated[tuple[Word, ...], msgspec.Meta(max_length=32)] = ()
 
 
@@ -69,7 +72,7 @@ class Devices:
             body.type,
             body.app_version,
             body.platform,
-            body.token,
+            _packed(body),
             body.capabilities,
             known.registered if known is not None else int(now * 1000),
         )
@@ -106,6 +109,14 @@ class Devices:
             parse_version(body.app_version)
         except ValueError as error:
             raise problems.malformed("app-version", str(error)) from error
+
+
+def _packed(body: DeviceBody) -> str:
+    """The token and the keys as the registry keeps them. Raises Problem."""
+    try:
+        return keys.pack(body.platform, body.token, body.keys)
+    except BadToken as error:
+        raise problems.malformed("token", str(error)) from error
 
 
 def shown(device: Device) -> dict[str, Any]:

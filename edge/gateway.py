@@ -67,6 +67,7 @@ class Gateway:
         self.hellos = Slices()
         self.tick = 0
         self.connections = 0
+        self.accepted = 0
         self.draining = False
 
     def accept(self) -> asyncio.Protocol:
@@ -78,6 +79,7 @@ class Gateway:
     def joined(self, connection: Connection) -> None:
         """Accepted: a hello is due."""
         self.connections += 1
+        self.accepted += 1
         connection.seen = self.tick
         self._greeting.add(connection)
 

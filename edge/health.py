@@ -15,7 +15,7 @@ from edge.stores import STORE_ERRORS
 from sinks.cassandra import Cassandra
 from sinks.presence import Lease
 from streams.health import Check
-from streams.metrics import Metrics
+from streams.metrics import Metrics, build_info
 
 #: The loop is stuck when it has not turned for so long, s.
 STUCK_S: Final = 15.0
@@ -65,6 +65,7 @@ class Health:
 def export(gateway: Gateway, pull: Pull, reports: Reports, ingest: Ingest, metrics: Metrics) -> None:
     """The numbers of the edge, for /metrics."""
     sessions, counts = gateway.sessions, gateway.sessions.counts
+    build_info(metrics)
     for name, meaning, level in (
         ("edge_connections", "Open connections on the device port, not counting HTTP.", lambda: gateway.connections),
         ("edge_sessions", "Devices that are connected.", lambda: len(sessions)),
@@ -78,6 +79,7 @@ def export(gateway: Gateway, pull: Pull, reports: Reports, ingest: Ingest, metri
     for name, meaning in _COUNTS.items():
         metrics.counter(f"edge_{name}", meaning, partial(getattr, counts, name))
     for name, meaning, count in (
+        ("edge_accepted", "Connections accepted on the device port, HTTP too.", lambda: gateway.accepted),
         ("edge_pull_pages", "Pages that were pulled.", lambda: pull.pages),
         ("edge_pull_unchanged", "Pulls that were answered with 304.", lambda: pull.unchanged),
         ("edge_pull_refused", "Pulls refused because too many pages were read at once.", lambda: pull.refused),

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
-
-import msgspec
 
 from edge import cursor as cursors
 from edge.cursor import Cursor
+from sinks.content import open_object
 from sinks.rows import Notification
-from streams.cloudevents import is_json
 from streams.targets import matches
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_MS: Final = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-_FIRST_MS: Final = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_CURSOR: Final = b',"cursor":"'
 #: Rows of other devices, or with their life over, are passed at most so many times the limit before a page ends.
 _SCAN: Final = 8
-_text = msgspec.json.Encoder().encode
 
 
 class Content(Protocol):
@@ -57,33 +49,10 @@ class Recipient(NamedTuple):
         return row.expires > now and matches(row.target, self.device, self.type_bit, self.version)
 
 
-def timestamp(ms: int) -> str:
-    """RFC 3339 in UTC, with milliseconds; years outside 1 to 9999 become the nearest that can be written."""
-    second, rest = divmod(min(max(ms, _FIRST_MS), _LAST_MS), 1000)
-    return f"{_second(second)}.{rest:03}Z"
-
-
-@lru_cache(maxsize=4096)
-def _second(second: int) -> str:
-    """Times of notifications lie close together."""
-    return (_EPOCH + timedelta(seconds=second)).replace(tzinfo=None).isoformat()
-
-
 def encode_prefix(content: Content, lane: str) -> bytes:
     """The JSON of an item up to the text of its cursor; ITEM_END closes it."""
-    return (
-        b'{"id":"%b","type":%b,"time":"%b","expires":"%b","lane":%b,"events":%b,"datacontenttype":%b,%b,"cursor":"'
-        % (
-            content.id.hex().encode(),
-            _text(content.type),
-            timestamp(content.time).encode(),
-            timestamp(content.expires).encode(),
-            _text(lane),
-            _text(content.events),
-            _text(content.content_type),
-            _data(content.content_type, content.payload),
-        )
-    )
+    c = content
+    return open_object(c.id, c.type, c.time, c.expires, lane, c.events, c.content_type, c.payload) + _CURSOR
 
 
 #: Closes the JSON that `encode_prefix` began, after the cursor.
@@ -93,15 +62,6 @@ ITEM_END: Final = b'"}'
 def encode_item(content: Content, lane: str, cursor: bytes) -> bytes:
     """An item as a JSON object."""
     return encode_prefix(content, lane) + cursor + ITEM_END
-
-
-def _data(content_type: str, payload: bytes) -> bytes:
-    """A JSON payload goes in as it is (it was checked when the event was read), any other as base64."""
-    if not payload:
-        return b'"data":null'
-    if is_json(content_type):
-        return b'"data":' + payload
-    return b'"data_base64":"' + base64.b64encode(payload) + b'"'
 
 
 class Limits(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from edge.item import timestamp
+from sinks.content import timestamp
 from streams.cloudevents import decode
 from streams.deadletters import PREFIX, Done, Identity, Origin, read_dead_letter, read_done
 from streams.event import BadEvent

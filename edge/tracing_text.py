@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from edge.fates import Fate
-from edge.item import timestamp
 from edge.trace import Step, Trace
 from edge.verdicts import Verdict
+from sinks.content import timestamp
 
 
 def as_object(trace: Trace) -> bytes:

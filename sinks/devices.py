@@ -27,6 +27,8 @@ _LIST: Final = (
     "SELECT id, type, app_version, platform, push_token, capabilities, registered FROM devices WHERE account = ?"
 )
 _GET: Final = _LIST + " AND id = ?"
+_WRITTEN: Final = "SELECT push_token, WRITETIME(push_token) FROM devices WHERE account = ? AND id = ?"
+_FORGET: Final = "UPDATE devices USING TIMESTAMP ? SET push_token = '' WHERE account = ? AND id = ?"
 _DELETE: Final = "DELETE FROM devices WHERE account = ? AND id = ?"
 #: A flat reply of HGETALL: fields and values in turn.
 Flat = list[bytes]
@@ -105,6 +107,8 @@ class Statements(msgspec.Struct, frozen=True):
     get: Any
     list: Any
     delete: Any
+    written: Any
+    forget: Any
 
 
 class Registry:
@@ -123,7 +127,8 @@ class Registry:
     async def open(cls, cassandra: Cassandra, redis: Redis, topology: Topology) -> Registry:
         """A registry with its statements prepared. Raises CassandraUnavailable."""
         prepare = cassandra.prepare
-        statements = Statements(await prepare(_PUT), await prepare(_GET), await prepare(_LIST), await prepare(_DELETE))
+        texts = (_PUT, _GET, _LIST, _DELETE, _WRITTEN, _FORGET)
+        statements = Statements(*[await prepare(text) for text in texts])
         return cls(cassandra, redis, codec(topology), statements)
 
     async def put(self, account: str, device: Device) -> None:
@@ -157,6 +162,21 @@ class Registry:
     async def drop_copy(self, account: str) -> None:
         """Drop the copy of an account, before and after its devices change in another way. Raises RedisUnavailable."""
         await self._mark(account)
+
+    async def forget(self, account: str, device: str, token: str, at: int) -> bool:
+        """Forget the token by which a platform woke a device, which stays registered.
+
+        False where another token stands, or this one was registered after `at`, ms (0: at any time). The write is just
+        younger than the registration that was read, so a newer one wins, whichever comes first.
+        """
+        rows = await self._execute(self._statements.written, (account, device))
+        found, written = rows[0] if rows else ("", 0)
+        if found != token or not token or (at and written > at * 1000):
+            return False
+        await self._mark(account)
+        await self._execute(self._statements.forget, (written + 1, account, device))
+        await self._mark(account)
+        return True
 
     async def load(self, accounts: Collection[str]) -> dict[str, Flat]:
         """Read accounts from Cassandra and fill their copies in Redis; gives the copies as flat replies of HGETALL.

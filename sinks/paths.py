@@ -1,4 +1,4 @@
-"""What `store` decides for a batch: the push record of each notification, and its outcome."""
+"""What `store` decides for a batch: the push records of each notification, one a platform, and its outcome."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import logging
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sinks.heads import AccountState
 from streams.envelope import Envelope, Push
 from streams.outcomes import Outcome
+from streams.policies import policies
 from streams.stage import Incarnations
-from streams.targets import CACHED, DEVICE, PRESENCE, PRESENCE_LIFE_MS, Paths, Predicate, SocketPath, resolve
+from streams.targets import CACHED, DEVICE, PRESENCE, PRESENCE_LIFE_MS, Paths, PlatformPath, Predicate, resolve
+from streams.topology import Topology, Wake
 
+#: The platform of devices that hold a socket; it is the first, and needs no token.
+SOCKET: Final = "socket"
+Target = tuple[str, int, int, int]
 log = logging.getLogger(__name__)
 
 
@@ -25,24 +30,39 @@ class View(NamedTuple):
     oldest: int
 
 
-class Plan(NamedTuple):
-    """What leaves for one notification: a push for the platform `socket`, if any device is online, and its outcome."""
+class Rules(NamedTuple):
+    """What topics.yaml says: the platforms in the order of their numbers, the first being `socket`; how event types
+    wake devices, where it is not by their data."""
 
-    push: Push | None
+    platforms: tuple[str, ...]
+    wakes: Mapping[str, Wake]
+
+
+class Plan(NamedTuple):
+    """What leaves for one notification: at most one push for each platform, by name, and its outcome."""
+
+    pushes: dict[str, Push]
     outcome: Outcome
+
+
+def rules_of(topology: Topology) -> Rules:
+    """The rules of a topology."""
+    wakes = {name: policy.wake for name, policy in policies(topology).items() if policy.wake != "data"}
+    return Rules(tuple(topology.platforms), wakes)
 
 
 def plans(
     envelopes: Sequence[Envelope],
     states: Mapping[tuple[str, int], AccountState],
     gateways: Incarnations,
+    rules: Rules,
     now: int,
 ) -> Iterator[Plan]:
     """A plan for each notification of a batch, at `now` (ms); `states` holds every (account, lane) of it."""
     oldest = now - PRESENCE_LIFE_MS
     for e, prev in zip(envelopes, chained(envelopes, states), strict=True):
         view = View(states[e.account, e.lane], gateways, oldest)
-        yield _plan(e, prev, view, now)
+        yield _plan(e, prev, view, rules, now)
 
 
 def chained(envelopes: Iterable[Envelope], states: Mapping[tuple[str, int], AccountState]) -> Iterator[int]:
@@ -57,52 +77,82 @@ def chained(envelopes: Iterable[Envelope], states: Mapping[tuple[str, int], Acco
         before[lane] = e.seq
 
 
-def _plan(e: Envelope, prev: int, view: View, now: int) -> Plan:
+def _plan(e: Envelope, prev: int, view: View, rules: Rules, now: int) -> Plan:
     paths = _paths(e, view)
     late = now - min(e.deadline, e.expires)
-    inbox = [*(path.device for path in paths.platforms), *paths.inbox]
+    providers = _providers(paths.platforms, rules)
+    outcome = _outcome(e, paths, providers, view, late)
+    pushes: dict[str, Push] = {}
     sockets, others = paths.sockets, paths.others
-    outcome = _outcome(e, sockets, inbox, view, late)
     if late > 0:
-        sockets, others = [], sockets + others
-    push = None
+        sockets, others, providers = [], sockets + others, {}
     if sockets or others:
-        push = Push(
-            version=e.version,
-            topic_id=e.topic_id,
-            partition=e.partition,
-            seq=e.seq,
-            prev=prev,
-            lane=e.lane,
-            account=e.account,
-            events=e.events or (e.id,),
-            type=e.type,
-            time=e.time,
-            deadline=e.deadline,
-            expires=e.expires,
-            content_type=e.content_type,
-            payload=e.payload if sockets else b"",
-            targets=tuple(sockets),
-            others=tuple(others),
-            trace=e.trace,
-        )
-    return Plan(push, outcome)
+        pushes[SOCKET] = _push(e, prev, e.payload if sockets else b"", tuple(sockets), tuple(others))
+    for name, own in providers.items():
+        push = _push(e, prev, e.payload, tuple((path.device, 0, 0, 0) for path in own))
+        push.tokens = tuple(path.token for path in own)
+        push.collapse_key = e.collapse_key
+        push.wake = rules.wakes.get(e.type, "data")
+        if push.wake == "sync":
+            push.payload = b""
+        pushes[name] = push
+    return Plan(pushes, outcome)
 
 
-def _outcome(e: Envelope, sockets: Sequence[SocketPath], inbox: Sequence[str], view: View, late: int) -> Outcome:
+def _providers(paths: Sequence[PlatformPath], rules: Rules) -> dict[str, list[PlatformPath]]:
+    """The devices that providers wake, by platform; one whose platform is not there has its inbox alone."""
+    found: dict[str, list[PlatformPath]] = {}
+    for path in paths:
+        if 0 < path.platform < len(rules.platforms):
+            found.setdefault(rules.platforms[path.platform], []).append(path)
+    return found
+
+
+def _push(e: Envelope, prev: int, payload: bytes, targets: tuple[Target, ...], others: tuple[Target, ...] = ()) -> Push:
+    return Push(
+        version=e.version,
+        topic_id=e.topic_id,
+        partition=e.partition,
+        seq=e.seq,
+        prev=prev,
+        lane=e.lane,
+        account=e.account,
+        events=e.events or (e.id,),
+        type=e.type,
+        time=e.time,
+        deadline=e.deadline,
+        expires=e.expires,
+        content_type=e.content_type,
+        payload=payload,
+        targets=targets,
+        others=others,
+        trace=e.trace,
+    )
+
+
+def _outcome(
+    e: Envelope, paths: Paths, providers: Mapping[str, Sequence[PlatformPath]], view: View, late: int
+) -> Outcome:
     """What `stored` says: the path of each device, and the presence that decided it."""
-    devices = (*(path.device for path in sockets), *inbox)
+    devices = paths.targeted()
     if not devices:
         return Outcome("no-target", e.account, e.seq, detail="no registered device is meant", lane=e.lane)
-    online = ", ".join([f"{path.device} (gateway {path.gateway} since {path.epoch})" for path in sockets])
-    offline = ", ".join([f"{device} ({_absence(device, view)})" for device in inbox])
+    woken = {path.device for own in providers.values() for path in own}
+    online = ", ".join([f"{path.device} (gateway {path.gateway} since {path.epoch})" for path in paths.sockets])
+    away = [device for device in devices[len(paths.sockets) :] if late > 0 or device not in woken]
+    offline = ", ".join([f"{device} ({_absence(device, view)})" for device in away])
     if late > 0:
         both = ", ".join(filter(None, (online, offline)))
         return Outcome(
             "stored", e.account, e.seq, devices, f"inbox: {both}; {late} ms too late for a push", lane=e.lane
         )
-    paths = [f"{name}: {some}" for name, some in (("socket", online), ("inbox", offline)) if some]
-    return Outcome("stored", e.account, e.seq, devices, "; ".join(paths), lane=e.lane)
+    said = [("socket", online), *((name, _named(own, view)) for name, own in providers.items()), ("inbox", offline)]
+    detail = "; ".join([f"{name}: {some}" for name, some in said if some])
+    return Outcome("stored", e.account, e.seq, devices, detail, lane=e.lane)
+
+
+def _named(paths: Sequence[PlatformPath], view: View) -> str:
+    return ", ".join([f"{path.device} ({_absence(path.device, view)})" for path in paths])
 
 
 def _absence(device: str, view: View) -> str:

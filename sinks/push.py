@@ -1,4 +1,4 @@
-"""The stage `push`: hands the pushes of a batch to the sink of its platform, and reports what became of them."""
+"""The stage `push`: hands the pushes of a batch to the sink of its platform, and does what the results ask for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from streams.envelope import Push, decode_push
 from streams.failpoints import reach
 from streams.fresh import Fresh, Replays
-from streams.outcomes import Outcome
+from streams.outcomes import Kind, Outcome
 from streams.stage import Batch, Handler, Stage
 
 #: delivered: taken for the device; gone: it is not there any more, forget the way to it; later: try again, where the
@@ -21,12 +21,20 @@ Status = Literal["delivered", "gone", "later", "refused"]
 
 
 class Result(NamedTuple):
-    """What became of a push for one targeted device; `push` is its place in what was handed over."""
+    """What became of a push for one targeted device; `push` is its place in what was handed over.
+
+    later: not before `after` ms from now; not `tried`: the provider was not asked; `sync`: as an empty wake-up.
+    gone: the provider knows it since `at`, ms since 1970, 0 where it does not say.
+    """
 
     push: int
     device: str
     status: Status
     detail: str = ""
+    after: int = 0
+    tried: bool = True
+    sync: bool = False
+    at: int = 0
 
 
 class Sink(Protocol):
@@ -36,23 +44,49 @@ class Sink(Protocol):
         """Try to deliver, once; one result for each target of each push, in any order. Never raises for a device."""
 
 
+class Aftermath(Protocol):
+    """What follows from the results of a sink."""
+
+    async def settle(self, partition: int, pushes: Sequence[Push], results: Sequence[Result]) -> list[Outcome]:
+        """Have them tried again or forgotten; the outcomes."""
+
+
 #: Makes the sink of a platform; named in topics.yaml by its dotted path.
 SinkFactory = Callable[[Stage], Awaitable[Sink]]
 
 
-async def stage(stage: Stage) -> Handler:
-    """The handler for `push.<platform>.<lane>`."""
+async def open_sink(stage: Stage) -> Sink:
+    """The sink of the stage's platform."""
     module, _, name = stage.topology.platforms[stage.platform or ""].sink.rpartition(".")
     factory: SinkFactory = getattr(import_module(module), name)
-    return Pusher(stage, await factory(stage)).handle
+    return await factory(stage)
+
+
+async def stage(stage: Stage) -> Handler:
+    """The handler for `push.<platform>.<lane>`."""
+    from sinks.settle import RETRIES, open_settler  # which imports the results above
+
+    aftermath: Aftermath = Inbox()
+    if stage.platform in stage.topology.platforms_of(RETRIES):
+        aftermath = await open_settler(stage)
+    return Pusher(stage, await open_sink(stage), aftermath).handle
+
+
+class Inbox:
+    """The aftermath of sockets: nothing is tried again, what failed is in the inbox."""
+
+    async def settle(self, partition: int, pushes: Sequence[Push], results: Sequence[Result]) -> list[Outcome]:
+        """The outcomes."""
+        return report(pushes, results)
 
 
 class Pusher:
     """Takes batches, drops copies, leaves out what is too late."""
 
-    def __init__(self, stage: Stage, sink: Sink) -> None:
+    def __init__(self, stage: Stage, sink: Sink, aftermath: Aftermath) -> None:
         self.sink = sink
         self._stage = stage
+        self._aftermath = aftermath
         replays = Replays(stage.topic("push.{platform}.{lane}"), stage.settings.limits.copies)
         self._fresh = Fresh(decode_push, stage.verify, replays)
 
@@ -60,23 +94,36 @@ class Pusher:
         """Deliver and report the pushes above the watermark. A push that fails is over: the inbox has it."""
         fresh, copies = self._fresh.take(batch.partition, batch.watermark(), (record.value for record in batch.records))
         self._stage.metrics.copies += copies
-        now = self._stage.now()
-        pushes: list[Push] = []
-        outcomes: list[Outcome] = []
-        for push in fresh:
-            late = now - min(push.deadline, push.expires)
-            if late > 0 and push.targets:
-                devices = tuple(target[0] for target in push.targets)
-                outcomes.append(_undeliverable(push, devices, f"late: by {late} ms"))
-                push = _number_only(push)
-            pushes.append(push)
+        pushes, outcomes = in_time(fresh, self._stage.now())
         reach("push.decoded")
         results = await self.sink.deliver(pushes)
         reach("push.posted")
-        outcomes += report(pushes, results)
+        self._time(pushes, results)
+        outcomes += await self._aftermath.settle(batch.partition, pushes, results)
         self._stage.metrics.ended["pushed"] += answered(pushes, results)
         await self._stage.report(batch.partition, outcomes)
         return fresh[-1].seq if fresh else batch.watermark()
+
+    def _time(self, pushes: Sequence[Push], results: Sequence[Result]) -> None:
+        """Measure how long each device that was reached has waited since the event."""
+        now, latency = self._stage.now(), self._stage.metrics.latency
+        for result in results:
+            if result.status == "delivered":
+                latency.observe(max(0, now - pushes[result.push].time) / 1000)
+
+
+def in_time(pushes: Sequence[Push], now: int) -> tuple[list[Push], list[Outcome]]:
+    """The pushes at `now` (ms), those that are too late without payload and targets; outcomes of these."""
+    kept: list[Push] = []
+    outcomes: list[Outcome] = []
+    for push in pushes:
+        late = now - min(push.deadline, push.expires)
+        if late > 0 and push.targets:
+            devices = tuple(target[0] for target in push.targets)
+            outcomes.append(undeliverable(push, devices, f"late: by {late} ms"))
+            push = _number_only(push)
+        kept.append(push)
+    return kept, outcomes
 
 
 def answered(pushes: Sequence[Push], results: Sequence[Result]) -> int:
@@ -85,23 +132,29 @@ def answered(pushes: Sequence[Push], results: Sequence[Result]) -> int:
     return sum(given[number] == len(push.targets) for number, push in enumerate(pushes))
 
 
-def report(pushes: Sequence[Push], results: Sequence[Result]) -> list[Outcome]:
-    """One outcome for all devices of a push that fared alike, in order of position."""
+def report(pushes: Sequence[Push], results: Sequence[Result], delivered: Kind = "pushed") -> list[Outcome]:
+    """One outcome for all devices of a push that fared alike, in order of position.
+
+    `delivered` is what may be said of a device that the platform took it for.
+    """
     alike: dict[tuple[int, str], list[str]] = {}
-    for number, device, status, detail in results:
-        alike.setdefault((number, "" if status == "delivered" else detail or status), []).append(device)
+    for result in results:
+        why = "" if result.status == "delivered" else result.detail or result.status
+        alike.setdefault((result.push, why), []).append(result.device)
     return [
-        _undeliverable(pushes[number], tuple(devices), detail)
+        undeliverable(pushes[number], tuple(devices), detail)
         if detail
-        else Outcome("pushed", pushes[number].account, pushes[number].seq, tuple(devices), lane=pushes[number].lane)
+        else Outcome(delivered, pushes[number].account, pushes[number].seq, tuple(devices), lane=pushes[number].lane)
         for (number, detail), devices in sorted(alike.items())
     ]
 
 
-def _undeliverable(push: Push, devices: tuple[str, ...], detail: str) -> Outcome:
+def undeliverable(push: Push, devices: tuple[str, ...], detail: str) -> Outcome:
+    """What is said of devices that were not reached: not the end, the inbox has it."""
     return Outcome("undeliverable", push.account, push.seq, devices, detail, lane=push.lane)
 
 
 def _number_only(push: Push) -> Push:
     """The push without its payload: connections move on, devices get nothing."""
-    return msgspec.structs.replace(push, targets=(), others=(*push.targets, *push.others), payload=b"")
+    others = (*push.targets, *push.others)
+    return msgspec.structs.replace(push, targets=(), tokens=(), others=others, payload=b"")

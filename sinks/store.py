@@ -17,7 +17,7 @@ from sinks.gateways import Gateways, connect_gateways
 from sinks.heads import AccountState, Heads
 from sinks.inbox import InboxWriter
 from sinks.outage import Outage
-from sinks.paths import plans
+from sinks.paths import plans, rules_of
 from sinks.redis import RedisUnavailable
 from sinks.rows import row_of
 from streams.envelope import Push, decode_envelope, encode
@@ -62,7 +62,8 @@ class Store:
         self._heads = heads
         self._gateways = gateways
         self._outage = outage
-        self._topic = stage.topic("push.{platform}.{lane}", platform="socket")
+        self._rules = rules_of(stage.topology)
+        self._topics = {name: stage.topic("push.{platform}.{lane}", platform=name) for name in self._rules.platforms}
 
     @classmethod
     async def open(cls, stage: Stage) -> Store:
@@ -104,10 +105,10 @@ class Store:
             return self._outage.hold(batch, error, lambda: self._advance(tops))
         reach("store.raised")
         outcomes: list[Outcome] = []
-        for plan in plans(envelopes, states, self._gateways.incarnations, self._stage.now()):
+        for plan in plans(envelopes, states, self._gateways.incarnations, self._rules, self._stage.now()):
             outcomes.append(plan.outcome)
-            if plan.push is not None:
-                await self._put(batch.partition, plan.push)
+            for platform, push in plan.pushes.items():
+                await self._put(self._topics[platform], batch.partition, push)
         reach("store.produced")
         await self._stage.report(batch.partition, outcomes)
         return envelopes[-1].seq
@@ -129,12 +130,12 @@ class Store:
         self._outage.check()
         return await self._heads.advance(tops)
 
-    async def _put(self, partition: int, push: Push) -> None:
+    async def _put(self, topic: str, partition: int, push: Push) -> None:
         key, value = push.account.encode(), encode(push)
         try:
-            self._stage.output.put(self._topic, partition, key, value)
+            self._stage.output.put(topic, partition, key, value)
         except BufferError:
-            await self._stage.output.send(self._topic, partition, key, value)
+            await self._stage.output.send(topic, partition, key, value)
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it works; every attempt is the same. Raises RedisUnavailable once Redis counts as away."""

@@ -24,7 +24,9 @@ from streams.topology import Topic, Topology
 T = TypeVar("T")
 INGEST: Final = "ingest"
 _REQUEST: Final = 10.0  # s, one request
-_PATIENCE: Final = 30.0  # s, all tries of a request, and the wait for what was made
+_AT_ONCE: Final = 20  # topics that one request makes: a busy controller takes a while for each
+_PATIENCE: Final = 30.0  # s, all tries of a request
+_SERVED: Final = 120.0  # s, until what was made is there: brokers open some hundred partitions one after the other
 _WORD: Final = 1 << 64
 
 
@@ -178,8 +180,11 @@ class _Cluster:
 
     def create(self, creations: list[Change]) -> None:
         """Make topics and wait until they are there."""
-        left = {change.topic: change for change in creations}
+        for begin in range(0, len(creations), _AT_ONCE):
+            self._create({change.topic: change for change in creations[begin : begin + _AT_ONCE]})
+        _until(lambda: self._answer(creations), "the cluster does not serve the new topics yet; try again")
 
+    def _create(self, left: dict[str, Change]) -> None:
         def request() -> None:
             topics = [_new(change) for change in left.values()]
             for name, future in self._client.create_topics(topics, request_timeout=_REQUEST).items():
@@ -196,7 +201,6 @@ class _Cluster:
                 del left[name]
 
         self._ask(request)
-        _until(lambda: self._answer(creations), "the cluster does not serve the new topics yet; try again")
 
     def _answer(self, creations: list[Change]) -> bool:
         """Whether the leader of every partition of new topics serves it."""
@@ -267,7 +271,7 @@ def _results(futures: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _SERVED
     while not holds():
         if time.monotonic() > deadline:
             raise AdminError(otherwise)

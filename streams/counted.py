@@ -11,13 +11,15 @@ from streams.metrics import StageMetrics
 from streams.stage import Batch, Handler, Output, Packed
 
 Headers = list[tuple[str, bytes]]
+#: How the topics of what is tried again end.
+_RETRY: Final = ".retry"
 #: The kind of topic that a stage makes one record for, of one record that it takes of another.
 _MAKES: Final = {"ingest": "events", "events": "notifications"}
 
 
 def kind_of(topic: str) -> str:
-    """`events` of `events.high`."""
-    return topic.partition(".")[0]
+    """`events` of `events.high`; `retry` of `push.apns.high.retry`."""
+    return "retry" if topic.endswith(_RETRY) else topic.partition(".")[0]
 
 
 class CountedOutput:
@@ -61,12 +63,14 @@ class CountedOutput:
 
 def counted(handler: Handler, metrics: StageMetrics, reads: str) -> Handler:
     """A handler of the topic `reads` whose records are in flight while it has them; ticks are no records."""
-    ticks = kind_of(reads) == "events"
+    ticks = kind_of(reads) in ("events", "retry")
 
     async def handle(batch: Batch) -> int | Progress:
         empty = sum(is_tick(record.value) for record in batch.records) if ticks else 0
         metrics.begin(len(batch.records) - empty)
+        metrics.age.began(batch.partition, batch.records[0].timestamp)
         taken = await handler(batch)
+        metrics.age.finished(batch.partition, batch.records[-1].timestamp, batch.records[-1].offset)
         metrics.finish()
         return taken
 

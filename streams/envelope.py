@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from streams.targets import EVERY, Predicate
+from streams.topology import Wake
 
 VERSION: Final = 1
 #: Bits of a position that hold the offset; above them is the epoch of the topic `ingest`.
@@ -85,7 +86,10 @@ class Push(msgspec.Struct, array_like=True, gc=False):
     """One notification for the devices of an account on one platform (`push.<platform>.<lane>`).
 
     `prev` is the head of (account, lane) before this one, -1 where unknown. `targets` get the payload, `others` only
-    the number. A socket target is (device, gateway, incarnation, presence epoch).
+    the number. A socket target is (device, gateway, incarnation, presence epoch); a target of a provider is
+    (device, 0, 0, 0), and its token stands at the same place of `tokens`.
+
+    In a retry topic a push has one target; `attempt` says how often it was tried, `due` when it is tried next, ms.
     """
 
     version: int
@@ -105,6 +109,16 @@ class Push(msgspec.Struct, array_like=True, gc=False):
     targets: tuple[tuple[str, int, int, int], ...]
     others: tuple[tuple[str, int, int, int], ...] = ()
     trace: str = ""
+    tokens: tuple[bytes, ...] = ()
+    collapse_key: str = ""
+    wake: Wake = "data"
+    attempt: int = 0
+    due: int = 0
+
+    @property
+    def id(self) -> bytes:
+        """The notification's."""
+        return notification_id(self.seq, self.partition, self.topic_id)
 
 
 encode = msgspec.msgpack.Encoder().encode

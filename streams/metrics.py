@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import version
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from streams.age import Age
+from streams.histogram import Histogram
 from streams.outcomes import EVENT_LEVEL, Outcome
 
 PREFIX: Final = "lockstep_"
@@ -18,6 +22,15 @@ PREFIX: Final = "lockstep_"
 
 #: Outcomes that are all that a stage does with a record: one for each.
 _ENDS: Final = EVENT_LEVEL | {"stored"}
+#: What each stage may decide, shown from the start: a rate sees the first one only where there was a zero before.
+_DECIDES: Final[dict[str, tuple[str, ...]]] = {
+    "route": ("stale", "duplicate", "conflict", "dead-lettered"),
+    "notify": ("stale", "superseded", "merged", "no-target"),
+    "store": ("stored",),
+    "push": ("pushed", "undeliverable"),
+}
+#: Upper ends of the buckets of a latency, s; each objective of docs/runbooks.md is one of them.
+LATENCY: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class Sums(NamedTuple):
@@ -42,7 +55,9 @@ class StageMetrics:
         self.copies = 0
         self.batches = 0
         self.held = 0  # records that wait in the stage until it decides what becomes of them
-        self.outcomes: Counter[str] = Counter()
+        self.age = Age()
+        self.latency = Histogram(LATENCY)  # of pushes: from the time of the event to the platform's word, s
+        self.outcomes = Counter(dict.fromkeys(_DECIDES.get(stage, ()), 0))
         self.forwarded: Counter[str] = Counter()  # records put, by the kind of topic
         self.ended: Counter[str] = Counter()  # records taken, by the one thing that became of each
         self._lock = threading.Lock()
@@ -78,10 +93,18 @@ class StageMetrics:
         return Sums(self.records, self.copies, self.batches, self.held, *counts)
 
 
+Labels = tuple[str, ...]
+#: Name, meaning, names of labels, what gives the numbers by the values of the labels.
+Family = tuple[str, str, Labels, Callable[[], Mapping[Labels, float]]]
+
+
 class Metrics(Collector):
     """One collector for all of a process."""
 
     def __init__(self) -> None:
+        self._levels: list[Family] = []
+        self._counts: list[Family] = []
+        self._histograms: list[tuple[str, str, Labels, Callable[[], Mapping[Labels, Histogram]]]] = []
         self.stages: list[StageMetrics] = []
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.counters: dict[str, tuple[str, Callable[[], float]]] = {}
@@ -102,6 +125,20 @@ class Metrics(Collector):
         """Export a number that only rises, `_total` is added to its name."""
         self.counters[name] = meaning, read
 
+    def levels(self, name: str, meaning: str, labels: Labels, read: Callable[[], Mapping[Labels, float]]) -> None:
+        """Export numbers that rise and fall, by their labels."""
+        self._levels.append((name, meaning, labels, read))
+
+    def labelled(self, name: str, meaning: str, labels: Labels, read: Callable[[], Mapping[Labels, float]]) -> None:
+        """Export numbers that only rise, by their labels; all of them are there from the start."""
+        self._counts.append((name, meaning, labels, read))
+
+    def histogram(
+        self, name: str, meaning: str, labels: Labels, read: Callable[[], Mapping[Labels, Histogram]]
+    ) -> None:
+        """Export histograms by their labels."""
+        self._histograms.append((name, meaning, labels, read))
+
     def collect(self) -> Iterator[Metric]:
         """All families, for prometheus_client."""
         totals: dict[tuple[str, str], list[Sums]] = {}
@@ -117,7 +154,7 @@ class Metrics(Collector):
         for name, (meaning, label, split) in _SPLIT.items():
             family = CounterMetricFamily(PREFIX + name, meaning, labels=["stage", "lane", label])
             for at, sums in totals.items():
-                for kind, number in sum((Counter(split(one)) for one in sums), Counter[str]()).items():
+                for kind, number in _added(map(split, sums)).items():
                     family.add_metric([*at, kind], number)
             yield family
         yield from self._numbers()
@@ -127,6 +164,17 @@ class Metrics(Collector):
             yield GaugeMetricFamily(PREFIX + name, meaning, value=_number(read))
         for name, (meaning, read) in self.counters.items():
             yield CounterMetricFamily(PREFIX + name, meaning, value=_number(read))
+        for kind, families in ((GaugeMetricFamily, self._levels), (CounterMetricFamily, self._counts)):
+            for name, meaning, labels, numbers in families:
+                family = kind(PREFIX + name, meaning, labels=labels)
+                for values, number in numbers().items():
+                    family.add_metric(values, number)
+                yield family
+        for name, meaning, labels, histograms in self._histograms:
+            shown = HistogramMetricFamily(PREFIX + name, meaning, labels=labels)
+            for values, each in histograms().items():
+                shown.add_metric(values, each.buckets(), each.sum)
+            yield shown
 
 
 _NUMBERS: Final[dict[str, tuple[str, Callable[[Sums], int]]]] = {
@@ -140,6 +188,20 @@ _SPLIT: Final[dict[str, tuple[str, str, Callable[[Sums], dict[str, int]]]]] = {
     "forwarded": ("Records that a stage put, by the kind of topic.", "topic", attrgetter("forwarded")),
     "ended": ("Records that a stage took, by the one thing that became of each.", "end", attrgetter("ended")),
 }
+
+
+def _added(counts: Iterable[dict[str, int]]) -> Counter[str]:
+    """The sum by kind; unlike that of counters it keeps zeros."""
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
+
+
+def build_info(metrics: Metrics) -> None:
+    """Export which release runs, on which Python."""
+    at = (version("lockstep"), platform.python_version())
+    metrics.levels("build_info", "Always 1; the release is in the labels.", ("version", "python"), lambda: {at: 1.0})
 
 
 def _number(read: Callable[[], Any]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from streams.targets import parse_version
-from streams.topology import Lane, Merge, Topology, TypeRule, UseCaseSpec, milliseconds, moment_ms
+from streams.topology import Lane, Merge, Topology, TypeRule, UseCaseSpec, Wake, milliseconds, moment_ms
 
 FROM_EVER: Final = -(2**63)
 
@@ -25,6 +25,7 @@ class Policy(NamedTuple):
     least: int
     merge: Merge = "none"
     merge_field: str = ""
+    wake: Wake = "data"
 
     def lane_at(self, appended: int) -> int:
         """The lane of an event appended to `ingest` at this time, ms: the same on every replay."""
@@ -55,6 +56,7 @@ def _policy(topology: Topology, name: str, case: UseCaseSpec, rule: TypeRule) ->
         least=parse_version(case.min_app_version),
         merge=case.merge,
         merge_field=case.merge_field or "",
+        wake=case.wake,
     )
 
 

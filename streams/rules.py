@@ -46,6 +46,9 @@ def _references(topology: Topology) -> Iterator[tuple[Path, str, str, Any]]:
             yield (*path, "writes", place), "topic", topic, topology.topics
         if stage.table is not None:
             yield (*path, "table"), "table", stage.table, topology.tables
+    for name, spec in topology.topics.items():
+        for place, platform in enumerate(spec.platforms):
+            yield ("topics", name, "platforms", place), "platform", platform, topology.platforms
     for name, worker in topology.workers.items():
         for field, what, known in (("stages", "stage", topology.stages), ("lanes", "lane", topology.lanes),
                                    ("platforms", "platform", topology.platforms)):  # fmt: skip
@@ -84,6 +87,7 @@ def _unknown_names(topology: Topology) -> Iterator[Mistake]:
 def _repeated(topology: Topology) -> Iterator[Mistake]:
     lists: list[tuple[Path, tuple[str, ...]]] = [(("device_types",), topology.device_types)]
     lists += [(("stages", name, "writes"), stage.writes) for name, stage in topology.stages.items()]
+    lists += [(("topics", name, "platforms"), spec.platforms) for name, spec in topology.topics.items()]
     lists += [(("use_cases", name, "devices"), case.devices) for name, case in topology.use_cases.items()]
     for name, worker in topology.workers.items():
         lists += [(("workers", name, "stages"), worker.stages), (("workers", name, "lanes"), worker.lanes),
@@ -99,6 +103,8 @@ def _topics(topology: Topology) -> Iterator[Mistake]:
     read_by = {stage.reads for stage in topology.stages.values()}
     written_by = {topic for stage in topology.stages.values() for topic in stage.writes}
     for name, spec in topology.topics.items():
+        if spec.platforms and "{platform}" not in name:
+            yield Mistake(("topics", name, "platforms"), "its name has no {platform}")
         if name not in read_by and spec.edge != "readers":
             yield Mistake(("topics", name), "no stage reads it; mark it `edge: readers` if something else does")
         if name not in written_by and spec.edge != "producers":
@@ -131,7 +137,7 @@ def _coverage(topology: Topology) -> Iterator[Mistake]:
     running = {(b.stage, b.topic) for worker in topology.workers for b in topology.bindings(worker)}
     for name, stage in topology.stages.items():
         for lane in topology.lanes if "{lane}" in stage.reads else (None,):
-            for platform in topology.platforms if "{platform}" in stage.reads else (None,):
+            for platform in topology.platforms_of(stage.reads) if "{platform}" in stage.reads else (None,):
                 topic = bind(stage.reads, lane, platform)
                 if (name, topic) not in running:
                     yield _idle(name, topic, lane, platform)

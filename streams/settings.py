@@ -9,14 +9,13 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from streams import failpoints
+from streams.providers import Apns, Egress, Fcm, Frozen, Positive, Seconds, Webhook, Webpush
 
 PREFIX: Final = "LOCKSTEP_"
 LOCAL: Final = "LOCKSTEP_LOCAL_"  # for those who boot servers on this machine, no setting of a process
 _FILE: Final = "_FILE"
 _UNKNOWN: Final = "Object contains unknown field "
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=31 * 86_400)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
@@ -24,11 +23,7 @@ class SettingsError(Exception):
     """The environment holds a value that cannot be used; the message names the variable."""
 
 
-class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class Kafka(_Frozen, frozen=True):
+class Kafka(Frozen, frozen=True):
     """The cluster.
 
     servers: Bootstrap addresses, `host:port`, separated by commas.
@@ -39,13 +34,13 @@ class Kafka(_Frozen, frozen=True):
     """
 
     servers: str = "127.0.0.1:19092"
-    security: dict[str, str] = {}
+    security: dict[str, str] = msgspec.field(default_factory=dict)
     session_timeout: Seconds = 10.0
     commit_interval: Seconds = 1.0
     max_message_bytes: Positive = 2 * 1024 * 1024
 
 
-class Cassandra(_Frozen, frozen=True):
+class Cassandra(Frozen, frozen=True):
     """Inbox and device registry.
 
     contact_points: Hosts at which the cluster is found.
@@ -68,7 +63,7 @@ class Cassandra(_Frozen, frozen=True):
     timeout: Seconds = 10.0
 
 
-class Redis(_Frozen, frozen=True):
+class Redis(Frozen, frozen=True):
     """Heads, presence, leases and the copy of the registry.
 
     host: Where Redis is.
@@ -87,7 +82,7 @@ class Redis(_Frozen, frozen=True):
     timeout: Seconds = 5.0
 
 
-class Edge(_Frozen, frozen=True):
+class Edge(Frozen, frozen=True):
     """What `lockstep edge` serves.
 
     host: Address on which devices are served.
@@ -130,7 +125,7 @@ class Edge(_Frozen, frozen=True):
     sweep: Seconds = 300.0
 
 
-class Ingest(_Frozen, frozen=True):
+class Ingest(Frozen, frozen=True):
     """Events that come to the edge over HTTP.
 
     callers: File with producers and operators, as `lockstep producer` makes it; read again within 10 s of a change.
@@ -147,7 +142,7 @@ class Ingest(_Frozen, frozen=True):
     timeout: Seconds = 10.0
 
 
-class Tokens(_Frozen, frozen=True):
+class Tokens(Frozen, frozen=True):
     """Device tokens: JWT signed with Ed25519.
 
     keys: File with the JWK Set of public keys, read again within 10 s when it changes; or its https address.
@@ -166,7 +161,7 @@ class Tokens(_Frozen, frozen=True):
     revocations: Seconds = 5.0
 
 
-class Health(_Frozen, frozen=True):
+class Health(Frozen, frozen=True):
     """/livez, /readyz and /metrics of this process.
 
     host: Address on which they are served.
@@ -177,7 +172,7 @@ class Health(_Frozen, frozen=True):
     port: Port = 9090
 
 
-class Limits(_Frozen, frozen=True):
+class Limits(Frozen, frozen=True):
     """What an event may be, and when a worker stops a partition rather than go on.
 
     event_bytes: Longest event, bytes of value and headers.
@@ -204,7 +199,7 @@ class Limits(_Frozen, frozen=True):
     copies: Positive = 100_000
 
 
-class Settings(_Frozen, frozen=True):
+class Settings(Frozen, frozen=True):
     """Everything a process may be told.
 
     topology: File with the topology; `topics.yaml` falls back to the copy in the package.
@@ -225,6 +220,11 @@ class Settings(_Frozen, frozen=True):
     tokens: Tokens = Tokens()
     health: Health = Health()
     limits: Limits = Limits()
+    apns: Apns = Apns()
+    fcm: Fcm = Fcm()
+    webpush: Webpush = Webpush()
+    webhook: Webhook = Webhook()
+    egress: Egress = Egress()
 
 
 _DEFAULTS: Final = Settings()

@@ -30,6 +30,8 @@ Moment = Annotated[
     ),
 ]
 Merge = Literal["none", "latest", "union"]
+#: What a push through a provider is: silent with the data, silent and empty, or a text that the user sees.
+Wake = Literal["data", "sync", "alert"]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 _MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -71,12 +73,16 @@ class PlatformSpec(_Strict, frozen=True):
 
 
 class TopicSpec(_Strict, frozen=True):
-    """Settings of a topic, or of one topic for each lane and platform. `edge`: what outside lockstep is at one end."""
+    """Settings of a topic, or of one topic for each lane and platform. `edge`: what outside lockstep is at one end.
+
+    `platforms`: for which it is made, all unless named.
+    """
 
     retention: Duration
     compression: Literal["producer", "lz4", "zstd", "gzip", "snappy", "uncompressed"]
     max_message: Size
     edge: Literal["producers", "readers"] | None = None
+    platforms: tuple[Name, ...] = ()
 
 
 class TableSpec(_Strict, frozen=True):
@@ -123,6 +129,7 @@ class UseCaseSpec(_Strict, frozen=True):
     """Policy of a use case: which event types, how urgent, how long it matters, for which devices.
 
     `merge_field` names the payload field that `union` folds. `counters` says what numbers in payloads are.
+    `wake`: what a push through a provider is.
     """
 
     types: dict[str, TypeRule]
@@ -137,6 +144,7 @@ class UseCaseSpec(_Strict, frozen=True):
     ] = "0"
     merge_field: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     counters: Literal["totals", "deltas"] = "totals"
+    wake: Wake = "data"
 
 
 class Topic(NamedTuple):
@@ -225,8 +233,14 @@ class Topology(_Strict, frozen=True):
         self, pattern: str, lanes: tuple[str, ...], platforms: tuple[str, ...]
     ) -> Iterator[tuple[str | None, str | None]]:
         by_lane = (lanes or tuple(self.lanes)) if "{lane}" in pattern else (None,)
-        by_platform = (platforms or tuple(self.platforms)) if "{platform}" in pattern else (None,)
+        by_platform = self.platforms_of(pattern, platforms) if "{platform}" in pattern else (None,)
         return product(by_lane, by_platform)
+
+    def platforms_of(self, pattern: str, among: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The platforms that a topic is made for, of all unless some are named."""
+        spec = self.topics.get(pattern)
+        own = spec.platforms if spec is not None else ()
+        return tuple(name for name in among or self.platforms if not own or name in own)
 
     def _config(self, spec: TopicSpec) -> dict[str, str]:
         return {

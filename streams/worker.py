@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from streams.admin import ingest_topic_id
+from streams.age import Ends
 from streams.counted import CountedOutput, counted
 from streams.health import Check, Probes, serve_health
+from streams.histogram import Histogram
 from streams.logs import configure_logs
-from streams.metrics import Metrics
+from streams.metrics import Metrics, StageMetrics, build_info
 from streams.settings import Settings
 from streams.stage import Factory, Resources, Stage
 from streams.tables import Full, make_table
@@ -36,9 +38,10 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
     app = build_app(worker, settings, topology, origin_of(topology.epoch, topic_id))
     metrics = Metrics()
     tables = {name: _table(app, name, worker, settings, topology) for name in topology.tables_of(worker)}
+    agents: dict[StageBinding, StageMetrics] = {}
 
     def stage(binding: StageBinding, resources: Resources) -> Stage:
-        counts = metrics.stage(binding.stage, lane_name(topology, binding))
+        counts = agents[binding] = metrics.stage(binding.stage, lane_name(topology, binding))
         return Stage(
             name=binding.stage,
             topology=topology,
@@ -54,6 +57,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
         )
 
     export(metrics, app, tables)
+    export_agents(metrics, app, agents, settings.topic_prefix, topology)
     with serve_health(settings.health.host, settings.health.port, probes(app, metrics)):
         return run(app, resources=opening(app, settings, factories, stage))
 
@@ -92,10 +96,14 @@ def chain_of(worker: str, prefix: str, topology: Topology) -> Chain:
     spec, stages = topology.workers[worker], topology.stages
     between = {stage.reads for stage in stages.values()} & {topic for s in stages.values() for topic in s.writes}
     reads = {topic for name in spec.stages for topic in {stages[name].reads} & between}
-    writes = {topic for name in spec.stages for topic in {*stages[name].writes} & between - {stages[name].reads}}
+    writes = {
+        (topic, spec.platforms if "{platform}" in stages[name].reads else ())
+        for name in spec.stages
+        for topic in {*stages[name].writes} & between - {stages[name].reads}
+    }
     return Chain(
         frozenset(prefix + topic for name in reads for topic in topology.expand(name, spec.lanes, spec.platforms)),
-        frozenset(prefix + topic for name in writes for topic in topology.expand(name, spec.lanes)),
+        frozenset(prefix + topic for name, own in writes for topic in topology.expand(name, spec.lanes, own)),
     )
 
 
@@ -176,10 +184,42 @@ def export(metrics: Metrics, app: Any, tables: Mapping[str, Any]) -> None:
     metrics.gauge("lag_records", "Records not yet committed, over all assigned partitions.", lambda: _lag(app))
     metrics.gauge("assigned_partitions", "Partitions this worker reads.", lambda: len(stats(app)["partitions"]))
     metrics.gauge("commit_age_seconds", "Time since a commit last succeeded.", lambda: stats(app)["since_commit"])
+    metrics.gauge("recovered", "Whether tables are whole and partitions assigned.", lambda: stats(app)["recovered"])
     metrics.gauge("start_time_seconds", "When this process started.", lambda: started)
     metrics.gauge("stopped_partitions", "Partitions that wait to be looked at.", lambda: len(_stopped(app)))
     _export_tables(metrics, tables)
     metrics.counter("offset_gaps", "Offsets that were missing where none should be.", lambda: stats(app)["gaps"])
+
+
+def export_agents(
+    metrics: Metrics, app: Any, agents: Mapping[StageBinding, StageMetrics], prefix: str, topology: Topology
+) -> None:
+    """Numbers of each agent, for /metrics: how far behind it is, and how long events took to their platform."""
+
+    def at(binding: StageBinding) -> tuple[str, str]:
+        return binding.stage, lane_name(topology, binding)
+
+    def ages() -> dict[tuple[str, ...], float]:
+        now, partitions = int(time.time() * 1000), stats(app)["partitions"]
+        found: dict[tuple[str, ...], float] = {}
+        for binding, counts in list(agents.items()):
+            ends = {
+                number: Ends(each["committed"], each["highwater"])
+                for (topic, number), each in partitions.items()
+                if topic == prefix + binding.topic
+            }
+            found[at(binding)] = max(found.get(at(binding), 0.0), counts.age.oldest(now, ends))
+        return found
+
+    def latencies() -> dict[tuple[str, ...], Histogram]:
+        pushes = [(binding, counts) for binding, counts in list(agents.items()) if binding.platform]
+        return {(at(binding)[1], str(binding.platform)): counts.latency for binding, counts in pushes}
+
+    name, meaning = "oldest_unprocessed_event_age_seconds", "Age of the oldest record that a stage has not processed."
+    metrics.levels(name, meaning, ("stage", "lane"), ages)
+    name, meaning = "end_to_end_latency_seconds", "Time from an event to its platform's word, for each device reached."
+    metrics.histogram(name, meaning, ("lane", "platform"), latencies)
+    build_info(metrics)
 
 
 def _export_tables(metrics: Metrics, tables: Mapping[str, Any]) -> None:

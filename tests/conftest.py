@@ -18,6 +18,7 @@ from deploy.local import ports, processes
 from deploy.local.config import Config, on_free_ports
 from deploy.local.processes import Process
 from deploy.local.servers import Running, start, stop
+from deploy.local.topologies import sockets_only
 
 HOMES = "lockstep-tests-"
 OWNER = "owner.json"
@@ -90,6 +91,12 @@ def redis_address(local_config: Config) -> tuple[str, int]:
 def redis_databases() -> Iterator[int]:
     """Numbers of databases of the run's Redis that nobody has used yet: keys have no prefix."""
     return count(1)
+
+
+@pytest.fixture(scope="session")
+def topics_yaml(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of a topology with sockets only: its topics are soon made."""
+    return str(sockets_only(tmp_path_factory.mktemp("topology")))
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ TOOLS = {
     "mvn": Tool("Maven", lambda: shutil.which("mvn"), "maven"),
     "redis-server": Tool("Redis 7 or later (redis-server)", _redis, "redis-server"),
     "node": Tool("Node.js 18 or later", _node, "nodejs"),
+    "promtool": Tool("Prometheus (promtool)", lambda: shutil.which("promtool"), "prometheus"),
     "curl": Tool("curl", lambda: shutil.which("curl"), "curl"),
     "npm": Tool("npm", lambda: shutil.which("npm"), "npm"),
 }

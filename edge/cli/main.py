@@ -12,6 +12,7 @@ from edge.cli.check import check
 from edge.cli.common import Group, read_environment
 from edge.cli.dlq import dlq
 from edge.cli.listen import listen
+from edge.cli.prober import prober
 from edge.cli.pull import pull
 from edge.cli.run import run
 from edge.cli.schema import schema
@@ -32,5 +33,8 @@ def main(ctx: click.Context) -> None:
     ctx.obj = read_environment(os.environ)
 
 
-for command in (run, edge, check, topics, schema, send, listen, pull, token, producer, operator, trace, audit, dlq):
+COMMANDS = (
+    run, edge, check, topics, schema, send, listen, pull, token, producer, operator, trace, audit, dlq, prober,
+)  # fmt: skip
+for command in COMMANDS:
     main.add_command(command)

@@ -19,6 +19,7 @@ from deploy.local.ports import holder, is_free
 from deploy.local.servers import start
 from edge.audit_text import verdict
 from edge.auditing import Auditor
+from examples.demo.platforms import Providers, wake
 from examples.demo.play import Play
 from streams.check import TopologyError, load_file
 from streams.settings import LOCAL, PREFIX, Settings, SettingsError, read_settings
@@ -57,11 +58,12 @@ def perform(config: Config, once: bool) -> int:
     variables = settings_of(config, os.environ)
     settings = read_settings(variables)
     topology = load_file(settings.topology, settings)
-    with pipeline(config, variables, settings, topology) as running:
-        members = boot(running, topology)
+    with pipeline(config, variables, settings, topology) as running, Providers() as providers:
+        members = boot(running, topology, providers.variables)
         play = Play(settings, topology)
         begun = int(time.time() * 1000)
         good = asyncio.run(play.run())
+        good = asyncio.run(wake(settings, topology, providers)) and good
         good = audited(settings, topology, begun) and good
         if not once and good:
             exports = "".join(f"  export {name}={shlex.quote(text)}\n" for name, text in unusual(variables))
@@ -116,13 +118,13 @@ def require_free(ports: Sequence[int]) -> None:
             raise LocalError(f"port {port} {taken}, or choose another by {choice}")
 
 
-def boot(running: Pipeline, topology: Topology) -> list[Member]:
-    """Make topics, schema and keys; start the edge and all workers."""
+def boot(running: Pipeline, topology: Topology, providers: Mapping[str, str]) -> list[Member]:
+    """Make topics, schema and keys; start the edge and all workers, which know of the providers."""
     begun = time.monotonic()
     running.command("topics", "apply")
     running.command("schema", "apply")
     running.command("token", "nobody", "--account", "nobody", "--type", "tv")
-    members = [running.edge(), *(running.worker(name) for name in topology.workers)]
+    members = [running.edge(), *(running.worker(name, **providers) for name in topology.workers)]
     running.wait_ready(members)
     print(f"lockstep  up in {time.monotonic() - begun:.1f} s: edge, {', '.join(topology.workers)}\n")
     return members

@@ -70,6 +70,6 @@ class Device:
                     await socket.ack()
 
 
-def token_for(home: Home, tokens: Tokens) -> str:
+def token_for(home: Home, tokens: Tokens, account: str = ACCOUNT) -> str:
     """A development token of a device, signed with the key beside the public ones."""
-    return issue(Path(tokens.keys).with_name(PRIVATE), tokens, home.id, ACCOUNT, home.type, DAY)
+    return issue(Path(tokens.keys).with_name(PRIVATE), tokens, home.id, account, home.type, DAY)

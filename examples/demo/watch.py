@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from streams.outcomes import DEVICE_LEVEL, EVENT_LEVEL, Outcome, decode_outcomes
+from streams.outcomes import EVENT_LEVEL, RANGES, Outcome, decode_outcomes
 from streams.settings import Kafka
 from streams.transport.client import follow, watermarks
 
@@ -18,6 +18,7 @@ class Fate:
     event: Outcome | None = None
     stored: tuple[str, ...] = ()
     pushed: set[str] = field(default_factory=set)
+    accepted: set[str] = field(default_factory=set)
 
 
 class Watch:
@@ -42,7 +43,7 @@ class Watch:
         """What is known of an event now."""
         with self._lock:
             found = self._fates[account, seq]
-            return Fate(found.event, found.stored, set(found.pushed))
+            return Fate(found.event, found.stored, set(found.pushed), set(found.accepted))
 
     def has(self, account: str, device: str, lane: int, seq: int) -> bool:
         """Whether the device said that it has the event."""
@@ -61,7 +62,7 @@ class Watch:
         self._records.close()
 
     def _take(self, outcome: Outcome) -> None:
-        if outcome.kind in DEVICE_LEVEL:
+        if outcome.kind in RANGES:
             for device in outcome.devices:
                 self._ranges[outcome.account, device].append(outcome)
             return
@@ -72,3 +73,5 @@ class Watch:
             fate.stored = outcome.devices
         elif outcome.kind == "pushed":
             fate.pushed |= set(outcome.devices)
+        elif outcome.kind == "accepted":
+            fate.accepted |= set(outcome.devices)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from redis import Redis
 
 from deploy.local.pipeline import Pipeline, environment
 from deploy.local.ports import free_ports
+from deploy.local.topologies import SHIPPED, sockets_only
 from streams.transport.client import Publisher
 from tests.e2e.system import System
 
 #: Processes that one system may start, one after the other or at once: each has a port for its health.
 MEMBERS = 120
-#: Makes a system with a prefix of its own; its logs and keys lie in the directory.
-Prepare = Callable[[str, Path], AbstractContextManager[System]]
+
+
+class Prepare(Protocol):
+    """Makes systems."""
+
+    def __call__(self, prefix: str, directory: Path, *, providers: bool = False) -> AbstractContextManager[System]:
+        """A system with a prefix of its own, its logs and keys in the directory; sockets only unless told otherwise."""
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +35,7 @@ def prepare(
     """What makes systems on the servers of the run: topics, schema and keys are there, nothing runs yet."""
 
     @contextmanager
-    def prepared(prefix: str, directory: Path) -> Iterator[System]:
+    def prepared(prefix: str, directory: Path, *, providers: bool = False) -> Iterator[System]:
         edge_port, push_port, *health = free_ports(2 + MEMBERS)
         database = next(redis_databases)
         with Redis(*redis_address, db=database) as redis:  # heads of another would stand above every position of this
@@ -39,7 +46,7 @@ def prepare(
             "LOCKSTEP_REDIS__DATABASE": str(database),
             "LOCKSTEP_CASSANDRA__KEYSPACE": "k" + prefix.rstrip(".")[-8:],
             "LOCKSTEP_KAFKA__SESSION_TIMEOUT": "6",
-            "LOCKSTEP_TOPOLOGY": str(Path(__file__).parents[2] / "topics.yaml"),
+            "LOCKSTEP_TOPOLOGY": str(SHIPPED if providers else sockets_only(directory / "topology")),
         }
         with (
             Pipeline(settings, directory, health_ports=health) as pipeline,

@@ -17,6 +17,7 @@ import pytest
 
 from deploy.local.config import NAMES, Config
 from deploy.local.ports import free_ports, is_free
+from tests.unit.fakes import shipped_topology
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 90.0
@@ -35,6 +36,8 @@ LINES = {
     "not an event at all": r"- +decode: refused +dead-lettered: undecodable: ",
     "for the phone that is off": r"high +age ok, new, newest +phone-2 stored \(off\)$",
 }
+#: One for the edge and one for each worker.
+HEALTH_PORTS = 1 + len(shipped_topology().workers)
 Environment = dict[str, str]
 
 
@@ -45,12 +48,13 @@ def environment(
     """What makes the demo use the servers of the run, and nothing else that is there."""
     own = {name: text for name, text in os.environ.items() if not name.startswith(("LOCKSTEP_", "MAKE", "MFLAGS"))}
     name = f"demo{uuid.uuid4().hex[:8]}"
-    first = next(port for port in free_ports(50) if all(is_free(port + number) for number in range(8)))
+    first = next(port for port in free_ports(50) if all(is_free(port + number) for number in range(HEALTH_PORTS + 2)))
     servers = {f"LOCKSTEP_LOCAL_{server.upper()}_PORT": str(local_config.ports[server]) for server in NAMES}
     return {
         **own, **servers, "LOCKSTEP_LOCAL_HOME": str(local_config.home), "LOCKSTEP_TOPIC_PREFIX": f"{name}.",
         "LOCKSTEP_CASSANDRA__KEYSPACE": name, "LOCKSTEP_HEALTH__PORT": str(first),
-        "LOCKSTEP_EDGE__PORT": str(first + 6), "LOCKSTEP_EDGE__PUSH_PORT": str(first + 7), "PYTHONUNBUFFERED": "1",
+        "LOCKSTEP_EDGE__PORT": str(first + HEALTH_PORTS),
+        "LOCKSTEP_EDGE__PUSH_PORT": str(first + HEALTH_PORTS + 1), "PYTHONUNBUFFERED": "1",
     }  # fmt: skip
 
 
@@ -72,6 +76,8 @@ def check_lines(text: str) -> None:
     assert "household-7: tv (on), phone-1 (on), browser (on), phone-2 (off)" in lines
     assert home.count("from its inbox\n") == 9
     assert "every expected outcome was seen" in home
+    woken = re.findall(r"^ (\w+) +accepted by (\w+) \d+: member.plan.changed$", home, re.MULTILINE)
+    assert woken == [("phone", "apns"), ("tablet", "fcm"), ("browser", "webpush"), ("stick", "webhook")]
 
 
 def test_demo_once_ends_well(environment: Environment) -> None:
@@ -82,7 +88,7 @@ def test_demo_once_ends_well(environment: Environment) -> None:
     check_lines(done.stdout)
     assert "It stays up" not in done.stdout
     assert is_free(int(environment["LOCKSTEP_EDGE__PORT"]))
-    assert all(is_free(int(environment["LOCKSTEP_HEALTH__PORT"]) + number) for number in range(6))
+    assert all(is_free(int(environment["LOCKSTEP_HEALTH__PORT"]) + number) for number in range(HEALTH_PORTS))
 
 
 @pytest.mark.parametrize("variable", ["LOCKSTEP_EDGE__PORT", "LOCKSTEP_EDGE__PUSH_PORT", "LOCKSTEP_HEALTH__PORT"])

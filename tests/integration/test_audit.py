@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from streams.outcomes import Outcome, encode_outcomes
 from streams.settings import Kafka, Settings
 from streams.transport.client import Placed, Publisher
 
-ROOT = Path(__file__).parents[2]
 PARTITION = 2
 HIGH = 1
 ACCOUNT = "zoë"
@@ -63,14 +61,14 @@ class Stages:
 
 
 @pytest.fixture
-def stages(kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stages]:
+def stages(kafka: str, prefix: str, topics_yaml: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stages]:
     """All topics of a prefix, on which nothing runs."""
     monkeypatch.setenv("LOCKSTEP_KAFKA__SERVERS", kafka)
     monkeypatch.setenv("LOCKSTEP_TOPIC_PREFIX", prefix)
-    monkeypatch.setenv("LOCKSTEP_TOPOLOGY", str(ROOT / "topics.yaml"))
+    monkeypatch.setenv("LOCKSTEP_TOPOLOGY", topics_yaml)
     assert CliRunner().invoke(main, ["topics", "apply"]).exit_code == 0
     publisher = Publisher(kafka)
-    settings = Settings(topic_prefix=prefix, kafka=Kafka(servers=kafka), topology=str(ROOT / "topics.yaml"))
+    settings = Settings(topic_prefix=prefix, kafka=Kafka(servers=kafka), topology=topics_yaml)
     yield Stages(settings, publisher)
     publisher.close()
 

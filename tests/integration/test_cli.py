@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 from edge.cli import main
 from edge.tracing import NotFound, Tracer
 from streams.admin import ingest_topic_id
-from streams.check import load
+from streams.check import load_file
 from streams.cloudevents import decode
 from streams.deadletters import Origin, dead_letter
 from streams.envelope import VERSION, Envelope, Push, encode, notification_id, position
@@ -24,25 +25,50 @@ from streams.settings import Kafka, Settings
 from streams.topology import Topology
 from streams.transport.client import Publisher, RawRecord, partition_for, read_partition, reader
 
-ROOT = Path(__file__).parents[2]
 PARTITIONS = 8
 HIGH = 1
 
 
-@pytest.fixture
-def settings(kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a cluster with all topics, also in the environment."""
-    monkeypatch.setenv("LOCKSTEP_KAFKA__SERVERS", kafka)
-    monkeypatch.setenv("LOCKSTEP_TOPIC_PREFIX", prefix)
-    monkeypatch.setenv("LOCKSTEP_TOPOLOGY", str(ROOT / "topics.yaml"))
-    assert lockstep("topics", "apply").stdout.splitlines()[-1] == "20 made"
-    return Settings(topic_prefix=prefix, kafka=Kafka(servers=kafka), topology=str(ROOT / "topics.yaml"))
+def _make(kafka: str, topics_yaml: str) -> Settings:
+    """Settings of a cluster with all topics."""
+    settings = Settings(topic_prefix=f"cli-{uuid.uuid4().hex[:8]}.", kafka=Kafka(servers=kafka), topology=topics_yaml)
+    with pytest.MonkeyPatch.context() as patch:
+        _set(patch, settings)
+        assert lockstep("topics", "apply").stdout.splitlines()[-1] == "20 made"
+    return settings
+
+
+@pytest.fixture(scope="module")
+def made(kafka: str, topics_yaml: str) -> Settings:
+    """Topics that tests share: each has accounts of its own."""
+    return _make(kafka, topics_yaml)
 
 
 @pytest.fixture
-def topology() -> Topology:
-    """The shipped topology."""
-    return load((ROOT / "topics.yaml").read_text(), "topics.yaml", handlers=False)
+def empty(kafka: str, topics_yaml: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Topics that are empty."""
+    settings = _make(kafka, topics_yaml)
+    _set(monkeypatch, settings)
+    return settings
+
+
+@pytest.fixture
+def settings(made: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The same, also in the environment."""
+    _set(monkeypatch, made)
+    return made
+
+
+def _set(patch: pytest.MonkeyPatch, settings: Settings) -> None:
+    patch.setenv("LOCKSTEP_KAFKA__SERVERS", settings.kafka.servers)
+    patch.setenv("LOCKSTEP_TOPIC_PREFIX", settings.topic_prefix)
+    patch.setenv("LOCKSTEP_TOPOLOGY", settings.topology)
+
+
+@pytest.fixture
+def topology(topics_yaml: str) -> Topology:
+    """That of the topics."""
+    return load_file(topics_yaml)
 
 
 @pytest.fixture
@@ -73,7 +99,7 @@ def test_topics_are_shown_made_and_then_right(
     """plan shows what apply makes; what cannot be made is exit status 1."""
     assert lockstep("topics", "plan").stdout == "nothing to do\n"
     changed = tmp_path / "topics.yaml"
-    text = (ROOT / "topics.yaml").read_text()
+    text = Path(settings.topology).read_text()
     changed.write_text(text.replace("retention: 14d", "retention: 15d"))
     monkeypatch.setenv("LOCKSTEP_TOPOLOGY", str(changed))
     name = f"{settings.topic_prefix}dead-letters"
@@ -240,23 +266,23 @@ def later(hours: float) -> float:
     return time.time() + hours * 3600
 
 
-def test_trace_looks_further_back_window_by_window(settings: Settings, topology: Topology) -> None:
+def test_trace_looks_further_back_window_by_window(empty: Settings, topology: Topology) -> None:
     """An id without a time is found though it is older than the first window."""
     lockstep("send", "--account", "a-old", "--type", "t", "--id", "e-old")
     lockstep("send", "--account", "a-old", "--type", "t", "--id", "e-new")
-    with reader(settings.kafka.servers) as source:
+    with reader(empty.kafka.servers) as source:
         for hours in (0, 0.5, 30, 150):
-            tracer = Tracer(settings, topology, source, partial(later, hours))
+            tracer = Tracer(empty, topology, source, partial(later, hours))
             assert [place.offset for place in tracer.find("a-old", "e-old", None, None)] == [0]
         with pytest.raises(NotFound, match="no event 'e-none' of account 'a-old'"):
-            Tracer(settings, topology, source).find("a-old", "e-none", None, None)
+            Tracer(empty, topology, source).find("a-old", "e-none", None, None)
 
 
-def test_trace_leaps_to_the_event(settings: Settings, publisher: Publisher) -> None:
+def test_trace_leaps_to_the_event(empty: Settings, publisher: Publisher) -> None:
     """Among thousands of records, some of them repeated by a replay, the event's place is found by halving."""
     lines = "".join(f'{{"subject":"a1","type":"member.plan.changed","id":"{n}"}}\n' for n in range(3000))
     places = [json.loads(line) for line in lockstep("send", "--file", "-", stdin=lines).stdout.splitlines()]
-    stages = Pipeline(settings, publisher, json.dumps(places[0]))
+    stages = Pipeline(empty, publisher, json.dumps(places[0]))
     waiting = []
     for offset in (*range(2500), *range(1500, 3000)):
         stages.offset, stages.seq = offset, position(1, offset)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from streams.deadletters import Done, Origin, dead_letter, done
 from streams.settings import Kafka, Settings
 from streams.transport.client import Publisher, RawRecord, partition_for, read_partition
 
-ROOT = Path(__file__).parents[2]
 HEADERS = [("ce_id", b"e-1"), ("content-type", b"application/json")]
 ACCOUNT = b"acct"
 HOME = partition_for(ACCOUNT, 8)
@@ -48,16 +46,14 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(kafka: str, prefix: str, topics_yaml: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """All topics, also in the environment."""
     monkeypatch.setenv("LOCKSTEP_KAFKA__SERVERS", kafka)
     monkeypatch.setenv("LOCKSTEP_TOPIC_PREFIX", prefix)
-    monkeypatch.setenv("LOCKSTEP_TOPOLOGY", str(ROOT / "topics.yaml"))
+    monkeypatch.setenv("LOCKSTEP_TOPOLOGY", topics_yaml)
     lockstep("topics", "apply")
     publisher = Publisher(kafka)
-    yield Cluster(
-        Settings(topic_prefix=prefix, kafka=Kafka(servers=kafka), topology=str(ROOT / "topics.yaml")), publisher
-    )
+    yield Cluster(Settings(topic_prefix=prefix, kafka=Kafka(servers=kafka), topology=topics_yaml), publisher)
     publisher.close()
 
 

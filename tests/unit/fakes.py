@@ -114,7 +114,13 @@ def shipped_topology() -> Topology:
 
 
 def make_stage(
-    name: str, output: FakeOutput, *, lane: int | None = None, table: Any = None, settings: Settings | None = None
+    name: str,
+    output: FakeOutput,
+    *,
+    lane: int | None = None,
+    platform: str = "socket",
+    table: Any = None,
+    settings: Settings | None = None,
 ) -> Stage:
     """A stage on the shipped topology, with a clock that stands at NOW."""
     settings = settings or Settings()
@@ -127,7 +133,7 @@ def make_stage(
         metrics=Metrics().stage(name, "none" if lane is None else str(lane)),
         topic_id=TOPIC_ID,
         lane=lane,
-        platform="socket",
+        platform=platform,
         table=table,
         clock=lambda: NOW / 1000,
     )

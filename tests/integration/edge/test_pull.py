@@ -179,6 +179,12 @@ async def test_errors_are_problems_with_stable_types(house: House) -> None:
         (b'{"type":"toaster","app_version":"1"}', 400, "unknown-device-type"),
         (b'{"type":"phone","app_version":"1"}', 403, "wrong-device-type"),
         (b'{"type":"tv","app_version":"1","platform":"smoke"}', 400, "unknown-platform"),
+        (b'{"type":"tv","app_version":"1","platform":"apns","token":"none"}', 400, "malformed-token"),
+        (
+            b'{"type":"tv","app_version":"1","platform":"webhook","token":"https://a.org/"}',
+            400,
+            "malformed-token",
+        ),
         (b" " * 70_000, 413, "request-entity-too-large"),
     ],
 )

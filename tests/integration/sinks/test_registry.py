@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sinks.devices import COPY_LIFE_S, Device, Registry, is_cached
 from sinks.heads import Heads
@@ -94,3 +96,36 @@ async def test_many_accounts_are_loaded_at_once(registry: Registry, account: str
     accounts = [f"{account}-{n}" for n in range(150)]
     assert set(await registry.load(accounts)) == set(accounts)
     assert registry.fills == 150
+
+
+async def test_a_token_is_forgotten_and_the_device_stays(registry: Registry, memory: Redis, account: str) -> None:
+    """Its copy goes too; what stands for another token, or is not there, stays as it is."""
+    await registry.put(account, PHONE)
+    await registry.load([account])
+    assert not await registry.forget(account, "phone", "another", 0)
+    assert not await registry.forget(account, "radio", "secret", 0)
+    assert is_cached(await _copy(memory, account))
+    assert await registry.forget(account, "phone", "secret", 0)
+    assert not is_cached(await _copy(memory, account))
+    assert await registry.list(account) == [replace(PHONE, token="")]
+    assert not await registry.forget(account, "phone", "secret", 0)
+
+
+async def test_a_token_that_was_registered_again_stays(
+    registry: Registry, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider's word is of a time before it, or the registration comes while the word is heeded."""
+    before = int(time.time() * 1000) - 1000
+    await registry.put(account, PHONE)
+    assert not await registry.forget(account, "phone", "secret", before)
+    read, execute = asyncio.Event(), registry._execute
+
+    async def slow(statement: Any, parameters: Sequence[Any] = ()) -> list[Any]:
+        if statement is registry._statements.forget and not read.is_set():
+            read.set()
+            await registry.put(account, PHONE)
+        return await execute(statement, parameters)
+
+    monkeypatch.setattr(registry, "_execute", slow)
+    assert await registry.forget(account, "phone", "secret", before + 60_000)
+    assert await registry.get(account, "phone") == PHONE

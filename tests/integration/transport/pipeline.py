@@ -125,9 +125,8 @@ class Pipeline:
             made.result()
 
     def delete(self, *names: str) -> None:
-        """Delete topics, if any."""
-        topics = [self.prefix + name for name in names]
-        for gone in self.admin.delete_topics(topics).values() if topics else ():
+        """Delete topics."""
+        for gone in self.admin.delete_topics([self.prefix + name for name in names]).values():
             gone.result()
 
     def fill(

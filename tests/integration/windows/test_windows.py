@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 from agents.merge import merge
 from deploy.local.pipeline import Member, Pipeline, environment
 from deploy.local.ports import free_ports
+from deploy.local.topologies import sockets_only
 from streams.admin import ingest_topic_id
 from streams.check import load
 from streams.envelope import VERSION, Envelope, decode_envelope, encode, is_tick, position
@@ -28,7 +29,7 @@ from streams.targets import narrow
 from streams.topology import Topology, milliseconds
 from streams.transport.client import RawRecord, read_partition
 
-SHIPPED = (Path(__file__).parents[3] / "topics.yaml").read_text()
+WORKERS = {"router": {"stages": ["route"]}, "merger": {"stages": ["notify"]}, "rest": {"stages": ["store", "push"]}}
 SESSION = "6"  # s, the least that a broker allows as shipped
 TYPES = ("member.list.changed", "member.viewing.updated")
 LATER = 3_600_000
@@ -45,11 +46,8 @@ class Lane:
     """One partition of everything; the lane `normal`, whose worker runs `notify` alone."""
 
     def __init__(self, kafka: str, prefix: str, directory: Path, window: str) -> None:
-        text = SHIPPED.replace("partitions: 8", "partitions: 1").replace("window: 200ms", f"window: {window}")
-        head, _, tail = text.partition("workers:\n")
-        workers = "  router: {stages: [route]}\n  merger: {stages: [notify]}\n  rest: {stages: [store, push]}\n"
-        text = head + "workers:\n" + workers + tail[tail.index("\n# Two lives") :]
-        file = directory / "topics.yaml"
+        file = sockets_only(directory, WORKERS)
+        text = file.read_text().replace("partitions: 8", "partitions: 1").replace("window: 200ms", f"window: {window}")
         file.write_text(text)
         self.topology: Topology = load(text, "topics.yaml", handlers=False)
         self.settings = Settings(topic_prefix=prefix, kafka=Kafka(servers=kafka))

@@ -87,7 +87,8 @@ def test_check_prints_every_problem_and_the_schema(tmp_path: Path) -> None:
     path.write_text(text.replace("lane: normal", "lane: norml", 1).replace("replication: 1", "replication: 2"))
     result = lockstep("check", str(path))
     assert result.exit_code == 1
-    assert f"{path}:74: use_cases.viewing-activity.lane: no lane 'norml'" in result.stderr
+    line = text[: text.index("lane: normal")].count("\n") + 1
+    assert f"{path}:{line}: use_cases.viewing-activity.lane: no lane 'norml'" in result.stderr
     assert f"{path}:8: replication: " in result.stderr
     assert error("check", "none.yaml") == "none.yaml: cannot read it: No such file or directory"
     assert json.loads(lockstep("check", "--schema").stdout)["$defs"]["Topology"]["additionalProperties"] is False

@@ -4,14 +4,13 @@ import base64
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import cursor as cursors
 from edge import item
 from edge.cursor import Cursor
-from edge.item import Filling, Limits, Recipient, timestamp
+from edge.item import Filling, Limits, Recipient
 from sinks.rows import Notification
 from streams.targets import EVERY, Predicate
 
@@ -73,20 +72,6 @@ def test_texts_of_producers_are_escaped(text: str, events: list[str]) -> None:
     """Quotes, control characters and all of Unicode."""
     found = read(row(type=text, events=tuple(events), content_type=text + "+json"))
     assert (found["type"], found["events"], found["datacontenttype"]) == (text, events, text + "+json")
-
-
-@pytest.mark.parametrize(
-    ("ms", "text"),
-    [
-        (0, "1970-01-01T00:00:00.000Z"),
-        (-1, "1969-12-31T23:59:59.999Z"),
-        (1 << 62, "9999-12-31T00:00:00.000Z"),
-        (-(1 << 62), "0001-01-01T00:00:00.000Z"),
-    ],
-)
-def test_any_number_of_ms_is_a_time(ms: int, text: str) -> None:
-    """Out of range is the nearest that can be written."""
-    assert timestamp(ms) == text
 
 
 NOW = 1_700_000_000_000

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.heads import AccountState
-from sinks.paths import Plan, chained, plans
-from streams.envelope import Envelope
+from sinks.paths import Plan, Rules, chained, plans, rules_of
+from streams.envelope import Envelope, Push
+from streams.outcomes import Outcome
 from streams.stage import Incarnations
 from streams.targets import DEVICE, PRESENCE_LIFE_MS, Predicate
-from tests.unit.fakes import NOW, at
+from tests.unit.fakes import NOW, at, shipped_topology
 from tests.unit.sinks.make import Flat, envelope, online, registered
 
+RULES = Rules(("socket", "apns", "fcm", "webpush"), {})
 FLEET = registered(tv=1, phone=4)
 ALIVE: Incarnations = {5: 1}
 ONLINE = f"socket: tv (gateway 5 since {NOW - 1000}); inbox: phone (no presence)"
@@ -23,14 +27,20 @@ def _plan(
     e: Envelope, *, devices: Flat = FLEET, presence: Flat | None = None, gateways: Incarnations = ALIVE, prev: int = 3
 ) -> Plan:
     state = AccountState(at(prev), online("tv") if presence is None else presence, devices)
-    (made,) = plans([e], {(e.account, e.lane): state}, gateways, NOW)
+    (made,) = plans([e], {(e.account, e.lane): state}, gateways, RULES, NOW)
     return made
+
+
+def _socket(e: Envelope, **changes: Any) -> tuple[Push | None, Outcome]:
+    made = _plan(e, **changes)
+    assert made.pushes.keys() <= {"socket"}
+    return made.pushes.get("socket"), made.outcome
 
 
 def test_a_device_that_is_online_gets_a_push_and_one_that_is_not_its_inbox() -> None:
     """The push record holds all that a gateway needs; the outcome names every targeted device and its path."""
     e = envelope(4, trace="trace")
-    push, outcome = _plan(e)
+    push, outcome = _socket(e)
     assert push is not None
     assert (push.seq, push.prev, push.events, push.payload, push.trace) == (
         at(4),
@@ -46,7 +56,7 @@ def test_a_device_that_is_online_gets_a_push_and_one_that_is_not_its_inbox() -> 
 
 def test_a_device_that_is_online_but_not_meant_gets_the_number() -> None:
     """Its position moves on, and the payload stays away from it."""
-    push, outcome = _plan(envelope(4, target=Predicate(types=4)))
+    push, outcome = _socket(envelope(4, target=Predicate(types=4)))
     assert push is not None
     assert (push.targets, push.payload) == ((), b"")
     assert [other[0] for other in push.others] == ["tv"]
@@ -56,7 +66,7 @@ def test_a_device_that_is_online_but_not_meant_gets_the_number() -> None:
 @pytest.mark.parametrize("late", ["deadline", "expires"])
 def test_a_push_that_is_too_late_is_a_number(late: str) -> None:
     """By the wall clock; the row has been written all the same."""
-    push, outcome = _plan(envelope(4, **{late: NOW - 7}))
+    push, outcome = _socket(envelope(4, **{late: NOW - 7}))
     assert push is not None
     assert (push.targets, push.payload, [other[0] for other in push.others]) == ((), b"", ["tv"])
     assert (outcome.kind, outcome.devices) == ("stored", ("tv", "phone"))
@@ -67,7 +77,7 @@ def test_a_push_that_is_too_late_is_a_number(late: str) -> None:
 
 def test_no_device_is_meant() -> None:
     """The event ends, and those online still get the number."""
-    push, outcome = _plan(envelope(4, target=Predicate(ids=("radio",))))
+    push, outcome = _socket(envelope(4, target=Predicate(ids=("radio",))))
     assert outcome.kind == "no-target"
     assert push is not None
     assert push.targets == ()
@@ -75,7 +85,7 @@ def test_no_device_is_meant() -> None:
 
 def test_nobody_is_online() -> None:
     """No push record at all."""
-    assert _plan(envelope(4), presence=[]).push is None
+    assert _plan(envelope(4), presence=[]).pushes == {}
 
 
 @pytest.mark.parametrize(
@@ -83,35 +93,94 @@ def test_nobody_is_online() -> None:
 )
 def test_a_gateway_that_is_gone_holds_nobody(gateways: Incarnations, why: str) -> None:
     """Another life of it, or a lease that lapsed."""
-    push, outcome = _plan(envelope(4), gateways=gateways)
+    push, outcome = _socket(envelope(4), gateways=gateways)
     assert push is None
     assert outcome.detail == f"inbox: tv ({why}), phone (no presence)"
 
 
 def test_a_gateway_that_is_not_known_yet_counts_as_alive() -> None:
     """It may have opened a moment ago."""
-    assert _plan(envelope(4), gateways={}).push is not None
+    assert "socket" in _plan(envelope(4), gateways={}).pushes
 
 
 def test_presence_that_is_too_old_counts_as_absent() -> None:
     """Its connection must have ended."""
     epoch = NOW - PRESENCE_LIFE_MS - 1
-    push, outcome = _plan(envelope(4), presence=online("tv", epoch=epoch))
+    push, outcome = _socket(envelope(4), presence=online("tv", epoch=epoch))
     assert push is None
     assert outcome.detail == f"inbox: tv (presence of {epoch} is too old), phone (no presence)"
 
 
 def test_a_platform_that_is_not_there_is_the_inbox() -> None:
-    """A device with a token has no other way yet."""
-    devices = [*registered(), b"phone", DEVICE.pack(4, 0, 3) + b"token"]
+    """A device of a later release, with a token that nothing here can use."""
+    devices = [*registered(), b"phone", DEVICE.pack(4, 0, 9) + b"token"]
     assert _plan(envelope(4), devices=devices).outcome.detail == "inbox: phone (no presence)"
+
+
+WOKEN: Flat = [
+    *registered(tv=1),
+    b"phone", DEVICE.pack(4, 0, 1) + b"of-apns", b"tablet", DEVICE.pack(8, 0, 1) + b"of-apns-too",
+    b"web", DEVICE.pack(16, 0, 3) + b"of-web",
+]  # fmt: skip
+
+
+def test_each_platform_gets_one_push_for_all_its_devices() -> None:
+    """Beside the sockets; the tokens stand in the order of the targets."""
+    pushes, outcome = _plan(envelope(4, collapse_key="plan"), devices=WOKEN)
+    assert list(pushes) == ["socket", "apns", "webpush"]
+    apns = pushes["apns"]
+    assert (apns.targets, apns.tokens) == (
+        (("phone", 0, 0, 0), ("tablet", 0, 0, 0)),
+        (b"of-apns", b"of-apns-too"),
+    )
+    assert (apns.payload, apns.collapse_key, apns.wake, apns.others) == (envelope(4).payload, "plan", "data", ())
+    assert pushes["webpush"].tokens == (b"of-web",)
+    assert outcome.devices == ("tv", "phone", "tablet", "web")
+    assert outcome.detail == (
+        f"socket: tv (gateway 5 since {NOW - 1000}); apns: phone (no presence), tablet (no presence); "
+        "webpush: web (no presence)"
+    )
+
+
+def test_a_device_that_is_online_is_not_woken() -> None:
+    """Its socket is the way."""
+    made = _plan(envelope(4), devices=WOKEN, presence=online("phone", "tablet", "tv", "web"))
+    assert list(made.pushes) == ["socket"]
+
+
+def test_a_provider_gets_nothing_that_is_too_late() -> None:
+    """The inbox has it, if it can still be read."""
+    made = _plan(envelope(4, deadline=NOW - 7), devices=WOKEN, presence=[])
+    assert made.pushes == {}
+    assert made.outcome.detail.startswith("inbox: phone (no presence), tablet (no presence), web (no presence), tv")
+    assert made.outcome.detail.endswith("; 7 ms too late for a push")
+
+
+def test_the_rules_are_those_of_the_topology() -> None:
+    """Sockets come first: they have no tokens."""
+    rules = rules_of(shipped_topology())
+    assert rules.platforms == tuple(shipped_topology().platforms)
+    assert rules.platforms[0] == "socket"
+
+
+def test_a_use_case_without_content_wakes_only() -> None:
+    """The payload stays in the inbox, except for sockets."""
+    (made,) = plans(
+        [envelope(4)],
+        {("anna", 0): AccountState(-1, online("tv"), WOKEN)},
+        ALIVE,
+        RULES._replace(wakes={"member.plan.changed": "sync"}),
+        NOW,
+    )
+    assert (made.pushes["apns"].wake, made.pushes["apns"].payload) == ("sync", b"")
+    assert made.pushes["socket"].payload == envelope(4).payload
 
 
 def test_values_that_cannot_be_read_count_as_absent(caplog: pytest.LogCaptureFixture) -> None:
     """One odd account stops nobody, and is logged."""
     devices = [*FLEET, b"short", b"x", b"\xff\xfe", DEVICE.pack(1, 0, 0)]
     presence = [b"phone", b"corrupt", *online("tv")]
-    push, outcome = _plan(envelope(4), devices=devices, presence=presence)
+    push, outcome = _socket(envelope(4), devices=devices, presence=presence)
     assert push is not None
     assert outcome.detail == ONLINE
     assert "3 values" in caplog.text

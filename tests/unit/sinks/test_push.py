@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sinks.push import Pusher, Result, report
+from sinks.push import Inbox, Pusher, Result, report
 from streams.envelope import ForeignTopic, Push, UnknownVersion, encode
 from tests.unit.fakes import NOW, FakeBatch, FakeOutput, FakeRecord, at, make_stage
 from tests.unit.sinks.make import push
@@ -28,7 +28,7 @@ async def _handle(*pushes: Push, taken: int = -1) -> tuple[Recorder, FakeOutput,
     output, sink = FakeOutput(), Recorder()
     stage = make_stage("push", output, lane=0)
     records = [FakeRecord(n, b"anna", encode(each)) for n, each in enumerate(pushes)]
-    watermark = await Pusher(stage, sink).handle(FakeBatch("push.socket.critical", records, taken=taken))
+    watermark = await Pusher(stage, sink, Inbox()).handle(FakeBatch("push.socket.critical", records, taken=taken))
     return sink, output, watermark, stage.metrics.copies
 
 

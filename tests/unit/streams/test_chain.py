@@ -15,7 +15,12 @@ from tests.unit.fakes import shipped_topology
         (
             "high",
             {"events.high", "notifications.high", "push.socket.high"},
-            {"notifications.high", "push.socket.high"},
+            {"notifications.high", *(f"push.{platform}.high" for platform in shipped_topology().platforms)},
+        ),
+        (
+            "push-webhook",
+            {f"push.webhook.{lane}{end}" for lane in shipped_topology().lanes for end in ("", ".retry")},
+            {f"push.webhook.{lane}.retry" for lane in shipped_topology().lanes},
         ),
     ],
 )

@@ -98,7 +98,13 @@ MISTAKES = {
   normal: {linger: 5ms, window: 200ms}
   low: {linger: 20ms, window: 1s}
 """, "  {}\n", "lanes: no lanes"),
-    "item-of-list": ("[tv, stick, phone, tablet, browser]\n\nplat", "[TV]\n\nplat", "[0]: 'TV' is not lower case"),
+    "item-of-list": ("device_types: [tv, stick, phone, tablet, browser]", "device_types: [TV]",
+                     "[0]: 'TV' is not lower case"),
+    "platform-of-topic": ("platforms: [webhook,", "platforms: [webhok,", "platforms[0]: no platform 'webhok' (did"),
+    "platform-of-no-topic": ("edge: producers}", "edge: producers, platforms: [socket]}",
+                             "topics.ingest.platforms: its name has no {platform}"),
+    "retry-without-worker": ("{stages: [push, retry], platforms: [webhook]}", "{stages: [push], platforms: [webhook]}",
+                             "platforms.webhook: no worker runs stage 'retry' on 'push.webhook.high.retry'"),
     "two-replicas": ("replication: 1", "replication: 2", "replication: with 2 replicas an acknowledged record may be"),
 }  # fmt: skip
 
@@ -161,7 +167,8 @@ def test_handler_must_import_and_be_callable(handler: str, message: str) -> None
     text = SHIPPED.replace("agents.route.stage", handler)
     with pytest.raises(TopologyError, match="handler") as caught:
         load(text, "topics.yaml")
-    assert f"topics.yaml:39: stages.route.handler: {message}" in str(caught.value)
+    line = text[: text.index(handler)].count("\n") + 1
+    assert f"topics.yaml:{line}: stages.route.handler: {message}" in str(caught.value)
 
 
 def test_sink_must_import_and_be_callable() -> None:
@@ -193,11 +200,12 @@ def test_value_that_is_not_there_has_the_line_of_what_holds_it() -> None:
 def test_aliases_and_omitted_lanes_are_allowed() -> None:
     """YAML's anchors may be used, and a worker without lanes runs its stages for all of them."""
     head, _, tail = SHIPPED.partition("workers:\n")
-    text = head + "workers:\n  all: {stages: [route, notify, store, push]}\n" + tail[tail.index("\n#") :]
+    text = head + "workers:\n  all: {stages: [route, notify, store, push, retry]}\n" + tail[tail.index("\n# Two") :]
     text = text.replace("devices: [tv, stick, phone, tablet, browser]", "devices: &every [tv, phone]", 1)
     text = text.replace("devices: [tv, stick, phone, tablet, browser]", "devices: *every")
     topology = load(text, "topics.yaml", handlers=False)
-    assert len(topology.bindings("all")) == 13
+    pushed = len(topology.expand("push.{platform}.{lane}")) + len(topology.expand("push.{platform}.{lane}.retry"))
+    assert len(topology.bindings("all")) == 1 + 4 + 4 + pushed
     assert topology.use_cases["my-list"].devices == ("tv", "phone")
 
 

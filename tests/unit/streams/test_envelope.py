@@ -107,6 +107,7 @@ def test_the_wire_order_of_fields_stands() -> None:
     assert list(Push.__struct_fields__) == [
         "version", "topic_id", "partition", "seq", "prev", "lane", "account", "events", "type", "time", "deadline",
         "expires", "content_type", "payload", "targets", "others", "trace",
+        "tokens", "collapse_key", "wake", "attempt", "due",
     ]  # fmt: skip
 
 

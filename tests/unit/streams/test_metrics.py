@@ -6,7 +6,8 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.metrics import PREFIX, Metrics
+from streams.histogram import Histogram
+from streams.metrics import PREFIX, Metrics, build_info
 from streams.outcomes import Outcome
 
 
@@ -108,3 +109,29 @@ def test_a_number_that_cannot_be_read_is_an_error_of_the_scrape() -> None:
     metrics.gauge("x", "A number.", lambda: float("x"))
     with pytest.raises(ValueError, match="could not convert"):
         scrape(metrics)
+
+
+def test_what_a_stage_may_decide_is_there_before_it_does() -> None:
+    """A rate sees the first of its kind."""
+    metrics = Metrics()
+    metrics.stage("route", "all")
+    kinds = {labels[1][1] for name, labels in scrape(metrics) if name == f"{PREFIX}outcomes_total"}
+    assert kinds == {"stale", "duplicate", "conflict", "dead-lettered"}
+
+
+def test_numbers_with_labels_and_histograms_are_exported() -> None:
+    """With a series for each bucket, the count and the sum; and the release that runs."""
+    metrics = Metrics()
+    took = Histogram((0.5, 1.0))
+    took.observe(0.7)
+    metrics.levels("level", "A level.", ("lane",), lambda: {("high",): 3.0})
+    metrics.labelled("probes", "A count.", ("lane",), lambda: {("high",): 2.0})
+    metrics.histogram("took_seconds", "A time.", ("lane",), lambda: {("high",): took})
+    build_info(metrics)
+    found = scrape(metrics)
+    high = (("lane", "high"),)
+    assert found[f"{PREFIX}level", high] == 3.0
+    assert found[f"{PREFIX}probes_total", high] == 2.0
+    assert [found[f"{PREFIX}took_seconds_bucket", (*high, ("le", le))] for le in ("0.5", "1.0", "+Inf")] == [0, 1, 1]
+    assert found[f"{PREFIX}took_seconds_sum", high] == 0.7
+    assert [value for (name, _), value in found.items() if name == f"{PREFIX}build_info"] == [1.0]

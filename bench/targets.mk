@@ -1,0 +1,49 @@
+# The benchmarks: each prints JSON as its last line, and fails where anything came out wrong.
+
+# Programs that lockstep is measured beside, made by the targets that need them.
+PEERS := .local/bench
+
+.PHONY: bench-scaling bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence sizing bench-push
+
+bench-scaling: venv ## replay a tenfold burst against the chart's autoscaling and KEDA's defaults, in a model
+	$(BIN)/python -m bench.scaling
+
+bench-route: venv ## measure the router beside Faust, Quix Streams, Kafka Streams and a bare loop; EVENTS=N: so many
+	@$(LOCAL) tools --only kafka --with javac,mvn
+	@$(MAKE) --no-print-directory $(PEERS)/python/stamp $(PEERS)/kafka-streams/stamp
+	@$(BIN)/python -m bench.route $(SYSTEMS)
+
+bench-state: venv ## measure the tables from 1e5 to 1e8 keys, as far as memory goes; SIZES="1e6 1e7": at these
+	@$(LOCAL) tools --only kafka
+	@$(BIN)/python -m bench.state $(SIZES)
+
+bench-pipeline: venv ## measure an event from its topic to a device, beside stock Faust; EVENTS=N, ACCOUNTS=N: so many
+	@$(BIN)/python -m bench.pipeline
+
+bench-latency: venv ## measure publication to socket, at rest and in a flood; RATES="N,N", SECONDS=N, FLOOD=N
+	@$(BIN)/python -m bench.latency
+
+bench-idle: venv ## measure what workers cost that have little to do; SECONDS=N: for so long
+	@$(BIN)/python -m bench.idle
+
+bench-inbox: venv ## measure a row of the inbox, beside the driver's own batches; ROWS=N, POLLS=N: so many
+	@$(BIN)/python -m bench.inbox
+
+bench-presence: venv ## measure a look-up of who is online, beside redis-py; ACCOUNTS=N, LOOKUPS=N: so many
+	@$(BIN)/python -m bench.presence
+
+sizing: venv ## compute pods, partitions, memory and disks of a load; LOAD="--events N --devices N ..."
+	@$(BIN)/python -m bench.sizing $(LOAD)
+
+bench-push: venv ## measure pushes for each CPU-second, beside other clients
+	@$(LOCAL) tools
+	@$(BIN)/python -m bench.push
+
+$(PEERS)/python/stamp: bench/peers/requirements.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $<
+	@touch $@
+
+$(PEERS)/kafka-streams/stamp: bench/peers/pom.xml bench/peers/Route.java
+	mvn -q -B -f $< compile
+	@touch $@

@@ -1,0 +1,1 @@
+"""What watches lockstep: objectives, alerts and dashboards, as Python."""

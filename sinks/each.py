@@ -1,0 +1,180 @@
+"""A sink that makes one request a device: many at once, each with its time, none to a provider that has failed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Literal, NamedTuple, Protocol
+
+from sinks.breaker import Breaker
+from sinks.push import Result, Status
+from streams.envelope import Push
+from streams.settings import Settings
+
+#: Breakers of so many providers are kept; those longest unused go first.
+_MOST_BREAKERS: Final = 10_000
+log = logging.getLogger(__name__)
+
+
+class Note(NamedTuple):
+    """A push for one device, and the token that the device registered with its platform."""
+
+    push: Push
+    device: str
+    token: bytes
+
+
+class Answer(NamedTuple):
+    """What came of one request: see Result. A `fault` counts against the provider; `busy` is its wish for a pause."""
+
+    status: Status
+    detail: str = ""
+    after: int = 0
+    at: int = 0
+    trouble: Literal["", "fault", "busy"] = ""
+    tried: bool = True
+    sync: bool = False
+
+
+DELIVERED: Final = Answer("delivered")
+
+
+class Unusable(Exception):
+    """A device's token is none of this platform, and is forgotten; the message says why."""
+
+
+class Blocked(Exception):
+    """A request may not be made; the message says why."""
+
+
+class Sender(Protocol):
+    """How a platform makes one request."""
+
+    def provider(self, note: Note) -> str:
+        """Who gets it. Raises Unusable and Blocked."""
+
+    async def send(self, note: Note) -> Answer:
+        """Make the request. Raises OSError where there is no answer, Unusable and Blocked."""
+
+
+#: Says for each note whether it may be sent now (None), or what becomes of it instead.
+Admit = Callable[[Sequence[Note]], Awaitable[Sequence[Answer | None]]]
+
+
+class Circuit:
+    """What the stages of a worker share of a platform: how many requests wait at once, and a breaker a provider."""
+
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
+        self.room = asyncio.Semaphore(at_once)
+        self._breakers: dict[str, Breaker] = {}
+
+    def breaker(self, provider: str) -> Breaker:
+        """The breaker of a provider."""
+        breaker = self._breakers.get(provider)
+        if breaker is None:
+            while len(self._breakers) >= _MOST_BREAKERS:
+                del self._breakers[next(iter(self._breakers))]
+            breaker = self._breakers[provider] = Breaker()
+        return breaker
+
+
+class Circuits:
+    """The circuits of a worker, by platform."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Circuit] = {}
+
+    def of(self, platform: str, at_once: int) -> Circuit:
+        """The circuit of a platform."""
+        if platform not in self._made:
+            self._made[platform] = Circuit(at_once)
+        return self._made[platform]
+
+
+@asynccontextmanager
+async def connect_circuits(_: Settings) -> AsyncIterator[Circuits]:
+    """For Resources, so that all stages of a worker have the same."""
+    yield Circuits()
+
+
+class EachSink:
+    """Delivers notes one by one, many at the same time, each within `timeout` s."""
+
+    def __init__(self, sender: Sender, circuit: Circuit, *, timeout: float, admit: Admit | None = None) -> None:
+        self.answers: Counter[str] = Counter()  # by status
+        self._sender = sender
+        self._circuit = circuit
+        self._timeout = timeout
+        self._admit = admit
+
+    async def deliver(self, pushes: Sequence[Push]) -> list[Result]:
+        """One result for each target of each push."""
+        places = [(number, note) for number, push in enumerate(pushes) for note in notes(push)]
+        refusals = await self._admit([note for _, note in places]) if self._admit and places else ()
+        results: list[Result] = []
+        waiting: list[tuple[int, Note]] = []
+        for place, (number, note) in enumerate(places):
+            refusal = refusals[place] if refusals else None
+            if refusal is None:
+                waiting.append((number, note))
+            else:
+                results.append(_result(number, note, refusal))
+        queue = iter(waiting)
+        await asyncio.gather(*(self._work(queue, results) for _ in range(min(self._circuit.at_once, len(waiting)))))
+        self.answers.update(result.status for result in results)
+        return results
+
+    async def _work(self, queue: Iterator[tuple[int, Note]], results: list[Result]) -> None:
+        for number, note in queue:
+            results.append(_result(number, note, await self._one(note)))
+
+    async def _one(self, note: Note) -> Answer:
+        try:
+            provider = self._sender.provider(note)
+            async with self._circuit.room:  # shared by all lanes; what waits here is no fault of the provider
+                return await self._ask(provider, note)
+        except Unusable as error:
+            return Answer("gone", f"unusable: {error}")
+        except Blocked as error:
+            return Answer("refused", f"blocked: {error}")
+
+    async def _ask(self, provider: str, note: Note) -> Answer:
+        """The provider's answer, if its circuit is closed."""
+        loop = asyncio.get_running_loop()
+        breaker = self._circuit.breaker(provider)
+        wait = breaker.wait(loop.time())
+        if wait:
+            return Answer("later", "circuit-open", after=int(wait * 1000) + 1, tried=False)
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._sender.send(note)
+        except TimeoutError:
+            answer = Answer("later", "timeout", trouble="fault")
+        except OSError as error:
+            log.warning("no answer from %s: %s", provider, error)
+            answer = Answer("later", "unreachable", trouble="fault")
+        _judge(breaker, answer, loop.time())
+        return answer
+
+
+def notes(push: Push) -> Iterator[Note]:
+    """The notes of a push, one for each of its targets."""
+    for target, token in zip(push.targets, push.tokens, strict=True):
+        yield Note(push, target[0], token)
+
+
+def _judge(breaker: Breaker, answer: Answer, now: float) -> None:
+    if answer.trouble == "fault":
+        breaker.failed(now)
+        return
+    breaker.succeeded()
+    if answer.trouble == "busy":
+        breaker.pause(now, answer.after / 1000)
+
+
+def _result(number: int, note: Note, a: Answer) -> Result:
+    return Result(number, note.device, a.status, a.detail, a.after, a.tried, a.sync, a.at)

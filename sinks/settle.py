@@ -1,0 +1,105 @@
+"""What follows from the results of a provider: tokens are forgotten, pushes are tried again through the retry topic."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from sinks import cassandra, redis
+from sinks.backoff import pause
+from sinks.cassandra import CassandraUnavailable
+from sinks.devices import Registry
+from sinks.push import Result, report
+from sinks.redis import RedisUnavailable
+from streams.envelope import Push, encode
+from streams.outcomes import Outcome
+from streams.stage import Stage
+
+#: The topics of what is to be tried again.
+RETRIES: Final = "push.{platform}.{lane}.retry"
+log = logging.getLogger(__name__)
+
+
+class Forgetful(Protocol):
+    """A registry that can forget how to wake a device."""
+
+    async def forget(self, account: str, device: str, token: str, at: int) -> bool:
+        """Forget the token, unless another one stands, or it was registered after `at` (ms; 0: at any time)."""
+
+
+async def open_settler(stage: Stage) -> Settler:
+    """The settler of a stage, on the resources of its worker."""
+    rows = await stage.resources.get(cassandra.connect)
+    memory = await stage.resources.get(redis.reconnecting)
+    return Settler(stage, await Registry.open(rows, memory, stage.topology))
+
+
+class Settler:
+    """Serves the stages `push` and `retry` of one platform and lane."""
+
+    def __init__(self, stage: Stage, registry: Forgetful, chance: Callable[[], float] | None = None) -> None:
+        """`chance` draws from [0, 1)."""
+        self.forgotten = 0
+        self._stage = stage
+        self._registry = registry
+        self._topic = stage.topic(RETRIES)
+        self._chance = chance or _chance
+
+    async def settle(self, partition: int, pushes: Sequence[Push], results: Sequence[Result]) -> list[Outcome]:
+        """Put what is to be tried again, forget what is gone; the outcomes, none of them the last word but `accepted`.
+
+        A registry that is away keeps its tokens: the next push to them is told again that they are gone.
+        """
+        said = [await self._settle(partition, pushes[result.push], result) for result in results]
+        return report(pushes, said, delivered="accepted")
+
+    async def _settle(self, partition: int, push: Push, result: Result) -> Result:
+        if result.status == "later":
+            return await self._again(partition, push, result)
+        if result.status == "gone":
+            await self._forget(push, result)
+        return result
+
+    async def _again(self, partition: int, push: Push, result: Result) -> Result:
+        """Queue one device's push for its next attempt, if there is time for one."""
+        attempt = push.attempt + result.tried
+        due = self._stage.now() + pause(attempt, result.after, self._chance())
+        last = push.expires if result.sync else min(push.deadline, push.expires)
+        if due > last:
+            return result._replace(detail=f"{result.detail}; no time for another attempt")
+        key, value = push.account.encode(), encode(single(push, result, attempt, due))
+        try:
+            self._stage.output.put(self._topic, partition, key, value)
+        except BufferError:
+            await self._stage.output.send(self._topic, partition, key, value)
+        return result._replace(detail=f"{result.detail}; attempt {attempt + 1} at {due}")
+
+    async def _forget(self, push: Push, result: Result) -> None:
+        token = push.tokens[_place(push, result.device)].decode(errors="replace")
+        try:
+            done = await self._registry.forget(push.account, result.device, token, result.at)
+        except (CassandraUnavailable, RedisUnavailable) as error:
+            log.warning("the token of device %s stays for now: %s", result.device, error)
+        else:
+            self.forgotten += done
+
+
+def single(push: Push, result: Result, attempt: int, due: int) -> Push:
+    """The push for one device alone, to be tried at `due`; without its content where it has become a wake-up."""
+    place = _place(push, result.device)
+    changes = {"targets": (push.targets[place],), "tokens": (push.tokens[place],), "attempt": attempt, "due": due}
+    if result.sync:
+        changes |= {"wake": "sync", "payload": b"", "deadline": push.expires}
+    return msgspec.structs.replace(push, others=(), **changes)
+
+
+def _place(push: Push, device: str) -> int:
+    return next(place for place, target in enumerate(push.targets) if target[0] == device)
+
+
+def _chance() -> float:
+    return secrets.randbelow(1 << 20) / (1 << 20)

@@ -1,0 +1,242 @@
+"""The rules: each alert fires on what it is for and is silent otherwise, by Prometheus' own test runner."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
+from unittest.mock import MagicMock
+
+import promql_parser
+import pytest
+import yaml
+
+from deploy.chart.__main__ import topology
+from deploy.monitoring.objectives import NoObjective, objectives
+from edge.health import export as export_edge
+from edge.prober import Prober
+from edge.prober import export as export_prober
+from streams.metrics import Metrics
+from streams.worker import export, export_agents
+from tests.chart.rendering import CHART
+from tests.unit.fakes import ROOT
+
+RULES: Final = CHART / "files" / "rules.yaml"
+GROUPS: Final[list[dict[str, Any]]] = yaml.safe_load(RULES.read_text())["groups"]
+ALERTS: Final = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
+LATENCY = 'lockstep_end_to_end_latency_seconds_{}{{lane="{}"{}}}'
+
+
+class Case(NamedTuple):
+    """Series that make an alert fire, series beside which it is silent, and when to look; values rise by the minute."""
+
+    fires: dict[str, str]
+    silent: dict[str, str]
+    at: str = "30m"
+
+
+def _latency(lane: str, edge: str, within: int, all_: int, minutes: int = 60) -> dict[str, str]:
+    return {
+        LATENCY.format("bucket", lane, f',le="{edge}"'): f"0+{within}x{minutes}",
+        LATENCY.format("count", lane, ""): f"0+{all_}x{minutes}",
+    }
+
+
+def _rate(good: str, bad: str) -> Case:
+    """The second series rises a tenth as fast as the first, or not at all."""
+    return Case({good: "0+1000x60", bad: "0+100x60"}, {good: "0+1000x60", bad: "0+0x60"})
+
+
+def _level(series: str, bad: str, good: str) -> Case:
+    return Case({series: bad}, {series: good})
+
+
+ROUTE = 'lockstep_records_total{stage="route",lane="all"}'
+TAKEN = {ROUTE: "0+10x60", 'lockstep_copies_total{stage="route",lane="all"}': "0+0x60"}
+#: By the name of the alert.
+CASES: Final = {
+    "LockstepLatencyBudgetBurns": Case(
+        _latency("critical", "0.5", 900, 1000, 120), _latency("critical", "0.5", 1000, 1000, 120), "2h"
+    ),
+    "LockstepEventsWait": _level(
+        'lockstep_oldest_unprocessed_event_age_seconds{stage="store",lane="critical"}', "6+0x60", "4+0x60"
+    ),
+    "LockstepProbesLost": Case(
+        {
+            'lockstep_prober_probes_total{lane="low",outcome="lost"}': "0+3x60",
+            'lockstep_prober_probes_total{lane="low",outcome="delivered"}': "0+3x60",
+        },
+        {
+            'lockstep_prober_probes_total{lane="low",outcome="lost"}': "0+0x60",
+            'lockstep_prober_probes_total{lane="low",outcome="delivered"}': "0+6x60",
+        },
+    ),
+    "LockstepWorkerAway": Case(
+        {f'lockstep_assigned_partitions{{component="{worker}"}}': "0+0x60" for worker in topology().workers},
+        {f'lockstep_assigned_partitions{{component="{worker}"}}': "8+0x60" for worker in topology().workers},
+    ),
+    "LockstepPartitionStopped": _level('lockstep_stopped_partitions{component="router"}', "1+0x60", "0+0x60"),
+    "LockstepStuck": Case(
+        {'lockstep_commit_age_seconds{pod="p"}': "0+60x60", 'lockstep_lag_records{pod="p"}': "5+0x60"},
+        {'lockstep_commit_age_seconds{pod="p"}': "0+60x60", 'lockstep_lag_records{pod="p"}': "0+0x60"},
+    ),
+    "LockstepOffsetGap": _level('lockstep_offset_gaps_total{component="high"}', "0x28 1x30", "0+0x60"),
+    "LockstepConservationDrifts": Case(
+        {**TAKEN, 'lockstep_in_flight{stage="route",lane="all"}': "0+0x60"},
+        {
+            **TAKEN,
+            'lockstep_in_flight{stage="route",lane="all"}': "0+0x60",
+            'lockstep_ended_total{stage="route",lane="all",end="forwarded"}': "0+7x60",
+            'lockstep_ended_total{stage="route",lane="all",end="stale"}': "0+3x60",
+        },
+    ),
+    "LockstepReplays": Case(
+        {ROUTE: "0+100x60", 'lockstep_copies_total{stage="route",lane="all"}': "0+60x60"},
+        {ROUTE: "0+100x60", 'lockstep_copies_total{stage="route",lane="all"}': "0+40x60"},
+    ),
+    "LockstepDeadLetters": _rate(ROUTE, 'lockstep_outcomes_total{stage="route",outcome="dead-lettered"}'),
+    "LockstepConflicts": _rate(ROUTE, 'lockstep_outcomes_total{stage="route",outcome="conflict"}'),
+    "LockstepUndeliverable": Case(
+        {
+            'lockstep_outcomes_total{lane="low",outcome="undeliverable"}': "0+20x60",
+            'lockstep_outcomes_total{lane="low",outcome="pushed"}': "0+10x60",
+        },
+        {
+            'lockstep_outcomes_total{lane="low",outcome="undeliverable"}': "0+10x60",
+            'lockstep_outcomes_total{lane="low",outcome="pushed"}': "0+20x60",
+        },
+    ),
+    "LockstepForgetsEarly": _level('lockstep_table_early_drops_total{component="router"}', "0x28 1x30", "3+0x60"),
+    "LockstepOutcomesDropped": _level("lockstep_edge_outcomes_dropped_total", "0x28 9x30", "9+0x60"),
+}
+
+
+def promtool(*arguments: str) -> str:
+    """What promtool says; fails the test where it finds something."""
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_rules_are_well_formed() -> None:
+    """By Prometheus itself."""
+    assert "SUCCESS" in promtool("check", "rules", str(RULES))
+
+
+def test_every_alert_has_a_case() -> None:
+    """A new alert is tested too."""
+    assert {rule["alert"] for rule in ALERTS} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_alert_fires_on_what_it_is_for_and_is_silent_otherwise(name: str, tmp_path: Path) -> None:
+    """`promtool query` over the two sets of series: the alert's names of lanes or components, and none."""
+    case = CASES[name]
+    assert _firing(name, case.fires, case.at, tmp_path) > 0
+    assert _firing(name, case.silent, case.at, tmp_path) == 0
+
+
+def _firing(name: str, series: dict[str, str], at: str, directory: Path) -> int:
+    """How many alerts of that name fire: what promtool says it got where a test expects none."""
+    alert = f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0)'
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": each, "values": values} for each, values in series.items()],
+        "promql_expr_test": [{"expr": alert, "eval_time": at, "exp_samples": [{"labels": "{}", "value": -1}]}],
+    }
+    file = directory / "test.yaml"
+    file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    got = re.search(r"got: *\[?\s*(?:Labels: *)?\{\} +(?:Value: *)?([0-9.]+)", done.stdout + done.stderr, re.IGNORECASE)
+    assert got, done.stdout + done.stderr
+    return round(float(got[1]))
+
+
+def names_of(expression: str) -> set[str]:
+    """The metrics that an expression reads. Raises ValueError for one that is no PromQL."""
+    promql_parser.parse(expression)
+    return {name for name in re.findall(r"\b(lockstep[a-z_:0-9]*)\b(?=[{\[) ]|$)", expression) if name != "lockstep"}
+
+
+def plain(series: str) -> str:
+    """The name of a family from that of a series."""
+    return re.sub(r"_(total|bucket|count|sum)$", "", series)
+
+
+@cache
+def exported() -> frozenset[str]:
+    """The names that a worker, the edge and the prober export, without `_total` and its like: a scrape of all three."""
+    metrics = Metrics()
+    app = SimpleNamespace(_consumer=None, transport=SimpleNamespace(failure=None))
+    table = SimpleNamespace(entries=int, memory=int, rows_read=0, bad_rows=0, early_drops=0)
+    export(metrics, app, dict.fromkeys(topology().tables, table))
+    export_agents(metrics, app, {}, "", topology())
+    edge = Metrics()
+    export_edge(MagicMock(), MagicMock(), MagicMock(), MagicMock(), edge)
+    prober = Metrics()
+    types = dict.fromkeys(topology().lane_names(), "type")
+    export_prober(prober, Prober(MagicMock(), types, "account", 1.0))
+    families = [*metrics.collect(), *edge.collect(), *prober.collect()]
+    return frozenset(family.name for family in families)
+
+
+def test_every_metric_of_a_rule_is_exported() -> None:
+    """By its name in the code, or it is a recording of another rule."""
+    recorded = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
+    known = exported()
+    for group in GROUPS:
+        for rule in group["rules"]:
+            for name in names_of(rule["expr"]) - recorded:
+                assert plain(name) in known, name
+
+
+DASHBOARDS: Final = sorted((CHART / "files" / "dashboards").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_query_of_a_dashboard_reads_what_is_exported(path: Path) -> None:
+    """Well-formed, each with a letter of its own, of the release that the reader chose."""
+    recorded = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
+    panels = json.loads(path.read_text())["panels"]
+    assert len(panels) >= 3
+    for panel in panels:
+        letters = [target["refId"] for target in panel["targets"]]
+        assert letters == list("ABCDEF"[: len(letters)])
+        for target in panel["targets"]:
+            names = names_of(target["expr"])
+            assert names, target["expr"]
+            for name in names - recorded:
+                assert 'namespace=~"$namespace"' in target["expr"]
+                assert plain(name) in exported(), name
+
+
+def test_there_is_a_panel_for_conservation() -> None:
+    """In = out + in flight, at a glance."""
+    gates = json.loads(next(path for path in DASHBOARDS if path.stem == "gates").read_text())
+    assert gates["panels"][0]["title"] == "Conservation"
+
+
+def test_every_alert_has_its_runbook_and_the_other_way_round() -> None:
+    """The link of an alert leads to a section of its own name."""
+    sections = set(re.findall(r"^## (Lockstep\w+)$", (ROOT / "docs" / "runbooks.md").read_text(), re.MULTILINE))
+    assert sections == {rule["alert"] for rule in ALERTS}
+    assert all(rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}" for rule in ALERTS)
+
+
+def test_the_table_of_objectives_is_that_of_the_rules() -> None:
+    """docs/runbooks.md says what the alerts hold lanes to."""
+    rows = re.findall(r"^\| (\w+) \| ([\d.]+) s \| ([\d.]+) % \|$", (ROOT / "docs" / "runbooks.md").read_text(), re.M)
+    held = objectives(topology().lane_names())
+    assert {lane: (float(within), round(float(part) / 100, 6)) for lane, within, part in rows} == {
+        lane: (each.seconds, each.part) for lane, each in held.items()
+    }
+
+
+def test_a_lane_without_an_objective_is_refused() -> None:
+    """Its alerts would be blind."""
+    with pytest.raises(NoObjective, match="lane sleepy"):
+        objectives(["high", "sleepy"])

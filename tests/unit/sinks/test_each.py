@@ -1,0 +1,97 @@
+"""A sink of one request a device, with the stub as its provider."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from sinks.breaker import FAILURES
+from sinks.each import Answer, Circuit, Circuits, EachSink, Note
+from sinks.stub import Stub
+from tests.unit.sinks.make import push
+
+
+async def _statuses(sink: EachSink, *tokens: bytes) -> list[tuple[str, str]]:
+    targets = tuple((token.decode(), 0, 0, 0) for token in tokens)
+    results = await sink.deliver([push(1, targets=targets, tokens=tokens)])
+    return sorted((result.device, result.detail or result.status) for result in results)
+
+
+class Slow(Stub):
+    """A provider that needs a while, and counts how many it serves at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+
+    async def send(self, note: Note) -> Answer:
+        """Answer a little later."""
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.001)
+        self.now -= 1
+        return await super().send(note)
+
+
+async def test_requests_wait_for_each_other_over_all_lanes() -> None:
+    """The circuit is shared."""
+    slow, circuit = Slow(), Circuit(3)
+    sinks = [EachSink(slow, circuit, timeout=9) for _ in range(2)]
+    await asyncio.gather(*(_statuses(sink, *(b"ok:%d" % n for n in range(10))) for sink in sinks))
+    assert (slow.most, len(slow.taken)) == (3, 20)
+    assert [sink.answers["delivered"] for sink in sinks] == [10, 10]
+
+
+async def test_waiting_for_room_is_no_fault_of_the_provider() -> None:
+    """It may take longer than any request may."""
+    circuit = Circuit(1)
+    sink = EachSink(Stub(), circuit, timeout=0.01)
+    async with circuit.room:
+        delivering = asyncio.create_task(_statuses(sink, b"ok:1"))
+        await asyncio.sleep(0.05)
+        assert not delivering.done()
+    assert await delivering == [("ok:1", "delivered")]
+
+
+async def test_one_provider_that_hangs_is_left_out_alone() -> None:
+    """Those beside it are served."""
+    sink = EachSink(Stub(), Circuit(100), timeout=0.01)
+    for _ in range(FAILURES):
+        await _statuses(sink, b"hang:1")
+    assert await _statuses(sink, b"hang:1", b"ok:1") == [("hang:1", "circuit-open"), ("ok:1", "delivered")]
+
+
+async def test_a_provider_that_asks_for_a_pause_gets_it() -> None:
+    """From all devices."""
+    sink = EachSink(Stub(), Circuit(100), timeout=9)
+    assert await _statuses(sink, b"busy:1") == [("busy:1", "stub")]
+    assert await _statuses(sink, b"busy:2") == [("busy:2", "circuit-open")]
+
+
+async def test_what_is_not_admitted_is_not_sent() -> None:
+    """It has the answer that it was given."""
+    stub = Stub()
+
+    async def admit(notes: Sequence[Note]) -> list[Answer | None]:
+        return [Answer("refused", "no") if note.device.startswith("b") else None for note in notes]
+
+    sink = EachSink(stub, Circuit(2), timeout=9, admit=admit)
+    assert await _statuses(sink, b"a:1", b"b:1", b"c:1") == [("a:1", "delivered"), ("b:1", "no"), ("c:1", "delivered")]
+    assert [note.device for note in stub.taken] == ["a:1", "c:1"]
+
+
+async def test_a_token_that_cannot_be_used_is_gone() -> None:
+    """It is forgotten like one that the provider does not know."""
+    sink = EachSink(Stub(), Circuit(2), timeout=9)
+    assert await _statuses(sink, b"unusable:1") == [("unusable:1", "unusable: stub")]
+    assert sink.answers == {"gone": 1}
+
+
+def test_breakers_are_kept_for_a_bounded_number_of_providers() -> None:
+    """The oldest go."""
+    circuit = Circuits().of("webhook", 1)
+    first = circuit.breaker("0")
+    assert circuit.breaker("0") is first
+    for n in range(10_000):
+        circuit.breaker(str(n + 1))
+    assert circuit.breaker("0") is not first
