@@ -10,6 +10,7 @@ from edge.cli.audit import audit
 from edge.cli.callers import operator, producer
 from edge.cli.check import check
 from edge.cli.common import Group, read_environment
+from edge.cli.compat import compat
 from edge.cli.dlq import dlq
 from edge.cli.listen import listen
 from edge.cli.pull import pull
@@ -32,5 +33,8 @@ def main(ctx: click.Context) -> None:
     ctx.obj = read_environment(os.environ)
 
 
-for command in (run, edge, check, topics, schema, send, listen, pull, token, producer, operator, trace, audit, dlq):
+COMMANDS = (
+    run, edge, check, compat, topics, schema, send, listen, pull, token, producer, operator, trace, audit, dlq,
+)  # fmt: skip
+for command in COMMANDS:
     main.add_command(command)

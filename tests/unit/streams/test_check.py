@@ -99,6 +99,7 @@ MISTAKES = {
   low: {linger: 20ms, window: 1s}
 """, "  {}\n", "lanes: no lanes"),
     "item-of-list": ("[tv, stick, phone, tablet, browser]\n\nplat", "[TV]\n\nplat", "[0]: 'TV' is not lower case"),
+    "schemas": ("schemas: schemas", 'schemas: ""', "schemas: '' is not a directory, from that of topics.yaml on"),
     "two-replicas": ("replication: 1", "replication: 2", "replication: with 2 replicas an acknowledged record may be"),
 }  # fmt: skip
 
