@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from jsonschema_rs import Draft202012, Draft202012Validator, RegexOptions, ValidationError, canonicalize
+from jsonschema_rs.canonical import Containment
 
 from streams.cloudevents import is_json
+from streams.compat import Narrowed, narrowed
 from streams.conform import unknown
 from streams.event import Event
 from streams.topology import Topology
@@ -86,6 +88,23 @@ def read_schema(file: Traversable) -> Schema:
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise BadSchemas(f"{file}: no JSON Schema: {error}") from error
     return schema
+
+
+def refusals(old: Schema, new: Schema) -> list[Narrowed]:
+    """Where `new` may refuse what `old` took: what a comparison finds, unless the library proves that it takes all."""
+    found = narrowed(old, new)
+    return [] if found and _covers(new, old) else found
+
+
+def _covers(new: Schema, old: Schema) -> bool:
+    try:
+        after, before = (
+            canonicalize(one, draft=Draft202012, validate_formats=True, pattern_options=RegexOptions(), offline=True)
+            for one in (new, old)
+        )
+        return after.covers(before) == Containment.YES
+    except ValueError:  # of a kind that it does not follow
+        return False
 
 
 def _files(directory: Traversable) -> Iterator[Traversable]:

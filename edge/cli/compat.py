@@ -24,11 +24,11 @@ def compat(old: Path, new: Path) -> None:
     Each line names a place where a payload of before may be refused; then the exit status is 1. With the two exchanged
     it says whether those who know OLD can read all payloads of NEW.
     """
-    from streams.compat import narrowed
+    from streams.event_schemas import refusals
 
     before, after = _schemas(old, new)
     both = [type_ for type_ in before if type_ in after]
-    lines = [f"{type_}: {found}" for type_ in both for found in narrowed(before[type_], after[type_])]
+    lines = [f"{type_}: {found}" for type_ in both for found in refusals(before[type_], after[type_])]
     for line in lines:
         click.echo(line)
     for type_ in before.keys() - after.keys():

@@ -162,7 +162,7 @@ def several(chance: random.Random, depth: int) -> dict[str, Schema]:
 
 def value(chance: random.Random, depth: int = 2) -> Any:
     """Any JSON value, a small one so that schemas meet it."""
-    plain = (None, True, False, 0, 1, 2, 3, 1.0, 2.5, -1, "", "a", "ab", "abc")
+    plain = (None, True, False, 0, 1, 2, 3, 1.0, 2.5, -1, "", "a", "ab", "abc", "2026-01-01")
     if depth and chance.random() < 0.5:
         if chance.random() < 0.6:
             return {name: value(chance, depth - 1) for name in NAMES if chance.random() < 0.5}
@@ -178,6 +178,7 @@ KEYWORDS: dict[str, Any] = {
                     lambda c, d: c.randint(0, 3)),
     "multipleOf": lambda chance, depth: chance.choice((1, 2, 3, 0.5)),
     "pattern": lambda chance, depth: chance.choice(("^a", "b")),
+    "format": lambda chance, depth: chance.choice(("date", "time")),
     "uniqueItems": lambda chance, depth: chance.random() < 0.7,
     "items": lambda chance, depth: some(chance, depth - 1),
     "prefixItems": lambda chance, depth: [some(chance, depth - 1) for _ in range(chance.randint(1, 2))],
@@ -233,7 +234,7 @@ def fitting(schema: Schema, document: Schema, chance: random.Random, depth: int 
         size = max(schema.get("minItems", 0), chance.randint(0, 3))
         return [fitting(first[at] if at < len(first) else rest, document, chance, depth - 1) for at in range(size)]
     if kind == "string":
-        return chance.choice(("", "a", "ab", "abc", "b"))
+        return chance.choice(("", "a", "ab", "abc", "b", "2026-01-01"))
     return chance.choice((0, 1, 2, 3, 1.0, 2.5, -1, None))
 
 
@@ -248,7 +249,7 @@ def pair(chance: random.Random) -> tuple[Schema, Schema]:
 def counterexample(old: Schema, new: Schema, chance: random.Random, tries: int) -> Any:
     """A value that is good under `old` and not under `new`, if one is found."""
     try:
-        before, after = (Draft202012Validator(one, offline=True) for one in (old, new))
+        before, after = (Draft202012Validator(one, offline=True, validate_formats=True) for one in (old, new))
     except ValueError:  # a reference without an end
         return None
     for _ in range(tries):

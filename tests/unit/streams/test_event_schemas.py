@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +11,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from examples.demo.scenario import steps
 from streams.check import DEFAULT
 from streams.cloudevents import decode
 from streams.event import Event
-from streams.event_schemas import BadSchemas, Payloads, read_directory, read_schema, read_schemas
+from streams.event_schemas import BadSchemas, Payloads, read_directory, read_schema, read_schemas, refusals
 from streams.topology import Topology
 from tests.unit.fakes import ROOT, shipped_topology
+from tests.unit.streams.test_compat import counterexample, pair
 
 TOPOLOGY = shipped_topology()
 TYPES = {type_ for case in TOPOLOGY.use_cases.values() for type_ in case.types}
@@ -155,6 +159,28 @@ def test_without_a_file_the_schemas_of_the_package_are_taken(tmp_path: Path, mon
     (tmp_path / "schemas" / f"{PLAN}.json").write_text("true")
     monkeypatch.setattr("streams.event_schemas.resources.files", lambda _: tmp_path)
     assert read_schemas(TOPOLOGY, "nowhere.yaml") == {PLAN: True}
+
+
+WORDS: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+
+
+def test_what_the_library_proves_is_no_refusal() -> None:
+    """One more choice is wider, though the comparison cannot follow it; one less is not, nor is another format."""
+    more = {"anyOf": [*WORDS["anyOf"], {"type": "integer"}]}
+    assert refusals(WORDS, more) == []
+    assert list(map(str, refusals(more, WORDS))) == ["data: anyOf cannot be compared"]
+    assert refusals({"type": "string"}, {"type": "string", "format": "date"})
+    assert refusals({"$ref": "#"}, {"type": "string"})
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.integers(0, 2**64))
+def test_what_is_no_refusal_takes_every_old_value(seed: int) -> None:
+    """Whatever the schemas are."""
+    chance = random.Random(seed)
+    old, new = pair(chance)
+    if not refusals(old, new):
+        assert counterexample(old, new, chance, 30) is None
 
 
 def test_the_topics_page_shows_a_real_schema() -> None:
