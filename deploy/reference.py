@@ -1,4 +1,4 @@
-"""Writes the pages that the code knows best: docs/settings.md, docs/openapi.json and docs/topics.schema.json."""
+"""Writes the pages that the code knows best: docs/settings.md, openapi.json, asyncapi.json and topics.schema.json."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from deploy.pages import write_or_check
-from edge.openapi import document
-from streams.check import schema
+from edge import asyncapi, openapi
+from streams.check import DEFAULT, load_file, schema
 from streams.settings import PREFIX, Settings
 
 ROOT: Final = Path(__file__).parents[1]
+TOPICS: Final = ROOT / DEFAULT
 _HEAD: Final = """# Settings
 
 Every process reads these variables once, when it starts; a wrong value stops it with one line that names the variable.
@@ -36,9 +37,14 @@ def pages() -> dict[Path, str]:
     """The text of each page."""
     return {
         ROOT / "docs" / "settings.md": settings_page(Settings),
-        ROOT / "docs" / "openapi.json": json.dumps(document(), indent=2) + "\n",
-        ROOT / "docs" / "topics.schema.json": json.dumps(schema(), indent=2) + "\n",
+        ROOT / "docs" / "openapi.json": _json(openapi.document()),
+        ROOT / "docs" / "asyncapi.json": _json(asyncapi.document(load_file(str(TOPICS), handlers=False))),
+        ROOT / "docs" / "topics.schema.json": _json(schema()),
     }
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2) + "\n"
 
 
 def settings_page(settings: type[msgspec.Struct]) -> str:

@@ -73,7 +73,7 @@ class Backlog:
             return
         if recipient is not None:
             self._seen(session.account, session.device)
-            link.write(messages.welcome(self._name(session), ping, window))
+            link.write(messages.frame(messages.Welcome(self._name(session), ping, window)))
             await self.read(session, link, recipient)
 
     async def register(self, session: Session, link: Reader) -> Recipient | None:
@@ -120,7 +120,7 @@ class Backlog:
             await link.drained()
             if session.state is State.SYNC and not session.is_behind():
                 session.state = State.LIVE  # before the write, which may find the device slow and turn it back
-                link.write(messages.sync_end(self._as_of() + session.places))
+                link.write(messages.frame(messages.SyncEnd((self._as_of() + session.places).decode())))
                 return
 
     async def _round(self, session: Session, link: Reader, greeted: Recipient | None) -> None:

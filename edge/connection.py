@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
             self._take_frames()
         except frames.BadFrame as error:
             self._buffer = b""
-            self.shut(messages.Closing(error.code, "protocol-error"), str(error))
+            self.shut(messages.PROTOCOL_ERRORS[error.code], str(error))
 
     # -- what the gateway does with it
 

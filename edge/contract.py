@@ -1,4 +1,4 @@
-"""What the HTTP interface takes and gives, as types: docs/openapi.json is made of them, and tests read answers so."""
+"""What the edge takes and gives, as types: docs/openapi.json and docs/asyncapi.json are made of them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from edge.devices import DeviceBody
+from edge.messages import Cursor
 from edge.pull import AckBody
 from edge.results import Result
 from sinks.erasure import Holdings
-
-Cursor = Annotated[str, msgspec.Meta(description="Opaque; keep the newest one.")]
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +81,12 @@ class Item(msgspec.Struct, frozen=True):
     cursor: Cursor
     data: Any = None
     data_base64: str = ""
+
+
+class Notification(msgspec.Struct, tag="notification", tag_field="type", frozen=True):
+    """First what was missed, then live."""
+
+    item: Item
 
 
 class Page(Answer, frozen=True):

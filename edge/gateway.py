@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -227,9 +227,9 @@ class Gateway:
         if not connection.paused:
             connection.write(messages.PING)
 
-    def _go_away(self, connection: Connection, reconnect_after: float, reason: str) -> None:
+    def _go_away(self, connection: Connection, reconnect_after: float, reason: Literal["lifetime", "draining"]) -> None:
         if connection not in self._leaving:
-            connection.write(messages.goaway(reconnect_after, reason))
+            connection.write(messages.frame(messages.GoAway(round(reconnect_after, 1), reason)))
             self._leaving.add(connection)
 
     async def drain(self) -> None:

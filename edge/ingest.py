@@ -23,6 +23,7 @@ from edge.problems import Problem, bad_token
 from edge.reports import Output
 from edge.results import RETRY_AFTER_S, Result, answer
 from streams.event import BadEvent
+from streams.event_schemas import Payloads
 from streams.policies import policies
 from streams.settings import Settings
 from streams.topology import Topology
@@ -49,6 +50,7 @@ class Ingest:
         topology: Topology,
         callers: Callers,
         output: Output,
+        payloads: Payloads,
         clock: Callable[[], float],
     ) -> None:
         limits = settings.limits
@@ -56,6 +58,7 @@ class Ingest:
         self._callers = callers
         self._output = output
         self._topic = settings.topic_prefix + "ingest"
+        self._payloads = payloads
         self._clock = clock
         self._policies = policies(topology)
         self._gates: tuple[Gate, ...] = (
@@ -165,7 +168,10 @@ class Ingest:
         policy = self._policies.get(event.type)
         facts = None if policy is None else Facts(int(self._clock() * 1000), each.size, policy)
         refusal = unknown_type(event) if facts is None else first_refusal(self._gates, event, facts)
-        return None if refusal is None else _bad_event(refusal.reason or refusal.kind, refusal.detail)
+        if refusal is not None:
+            return _bad_event(refusal.reason or refusal.kind, refusal.detail)
+        wrong = self._payloads.problem(event)
+        return None if wrong is None else _bad_event("bad-data", wrong)
 
     def _result(self, each: Incoming, placed: Placed | Problem) -> Result:
         if isinstance(placed, Problem):
@@ -184,7 +190,7 @@ class Ingest:
 
 
 def _bad_event(reason: str, detail: str) -> Problem:
-    """400, or 413 for one that is too large: the reasons are those of dead letters."""
+    """400, or 413 for one that is too large: the reasons are those of dead letters, and `bad-data`."""
     return Problem(413 if reason == "oversized" else 400, f"event-{reason}", "This is no event for lockstep", detail)
 
 

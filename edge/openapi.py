@@ -62,7 +62,7 @@ _DEVICE: Final = "/v1/devices/{id}"
 _ACCOUNT: Final = "/v1/accounts/{account}"
 _REASONS: Final = (
     "event-undecodable", "event-null-value", "event-unknown-type", "event-no-account", "event-bad-attribute",
-    "event-future-dated", "malformed-body",
+    "event-future-dated", "event-bad-data", "malformed-body",
 )  # fmt: skip
 
 OPERATIONS: Final = (

@@ -39,6 +39,7 @@ from sinks.erasure import Erasure
 from sinks.heads import Heads
 from sinks.inbox import InboxReader
 from sinks.presence import Lease, Presence
+from streams.event_schemas import Payloads, read_schemas
 from streams.health import Probes, serve_health
 from streams.metrics import Metrics
 from streams.settings import Edge, Settings
@@ -93,7 +94,7 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         waits, load = Waits(sessions, stores, settings.edge.waits), Load()
         pull = Pull(settings.edge, topology, stores, guard.access, reports, time.time, waits, load)
         devices = Devices(topology, stores, guard.access)
-        ingest = Ingest(settings, topology, guard.callers, output, time.time)
+        ingest = Ingest(settings, topology, guard.callers, output, _payloads(settings, topology), time.time)
         http = await _http(stack, api([pull.routes(), devices.routes(), ingest.routes(), _SOCKET]))
         gateway = Gateway(settings.edge, sessions, backlog, guard.verifier, reports, http)
         revoking = Revoking(sessions, guard.revocations, settings.tokens.revocations)
@@ -110,6 +111,11 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         stack.callback(waits.drain)
         await _open_ports(stack, gateway, PushPort(sessions, stores.lease, time.time), ports)
         yield Running(_number(ports.devices), _number(ports.pushes), health_port, gateway, stores.lease, tasks)
+
+
+def _payloads(settings: Settings, topology: Topology) -> Payloads:
+    """What judges the payloads of producers. Raises BadSchemas."""
+    return Payloads(read_schemas(topology, settings.topology) if settings.ingest.schemas == "enforce" else {})
 
 
 def api(routes: Iterable[Iterable[web.RouteDef]]) -> web.Application:

@@ -133,6 +133,7 @@ class Ingest(Frozen, frozen=True):
     batch_bytes: Most bytes of one batch; each event in it is at most `LOCKSTEP_LIMITS__EVENT_BYTES`.
     in_flight: Most events of this process that wait for Kafka; more are refused with 503.
     timeout: Longest wait for Kafka's word, s; then the answer is 503 and the event is to be sent again.
+    schemas: Whether payloads must be as the schema of their event type says; `enforce` refuses the others with 400.
     """
 
     callers: str = ".local/keys/callers.json"
@@ -140,6 +141,7 @@ class Ingest(Frozen, frozen=True):
     batch_bytes: Positive = 1024 * 1024
     in_flight: Positive = 10_000
     timeout: Seconds = 10.0
+    schemas: Literal["ignore", "enforce"] = "ignore"
 
 
 class Tokens(Frozen, frozen=True):

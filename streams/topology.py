@@ -22,6 +22,7 @@ TopicName = Annotated[
 Handler = Annotated[str, msgspec.Meta(pattern=r"^[a-z_]+(\.[a-z_]+)+$", description="module.function")]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(ms|s|m|h|d)$", description="a number and ms, s, m, h or d")]
 Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(B|KiB|MiB)$", description="a number and B, KiB or MiB")]
+Directory = Annotated[str, msgspec.Meta(min_length=1, description="a directory, from that of topics.yaml on")]
 Moment = Annotated[
     str,
     msgspec.Meta(
@@ -182,6 +183,7 @@ class Topology(_Strict, frozen=True):
     stages: dict[Name, StageSpec]
     workers: dict[Name, WorkerSpec]
     use_cases: dict[Name, UseCaseSpec]
+    schemas: Directory | None = None
 
     def lane_names(self) -> tuple[str, ...]:
         """Lanes, highest first; a lane's number is its place."""

@@ -27,6 +27,7 @@ def sockets_only(directory: Path, workers: Mapping[str, object] | None = None) -
     document["workers"] = workers or {
         name: worker for name, worker in document["workers"].items() if {*worker.get("platforms", [])} <= {_SOCKET}
     }
+    document["schemas"] = str(SHIPPED.parent / document["schemas"])
     directory.mkdir(parents=True, exist_ok=True)
     changed = directory / "topics.yaml"
     yaml.dump(document, changed)

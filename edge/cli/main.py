@@ -10,6 +10,7 @@ from edge.cli.audit import audit
 from edge.cli.callers import operator, producer
 from edge.cli.check import check
 from edge.cli.common import Group, read_environment
+from edge.cli.compat import compat
 from edge.cli.dlq import dlq
 from edge.cli.listen import listen
 from edge.cli.prober import prober
@@ -34,7 +35,7 @@ def main(ctx: click.Context) -> None:
 
 
 COMMANDS = (
-    run, edge, check, topics, schema, send, listen, pull, token, producer, operator, trace, audit, dlq, prober,
+    run, edge, check, compat, topics, schema, send, listen, pull, token, producer, operator, trace, audit, dlq, prober,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -227,7 +227,7 @@ def test_topics_are_as_planned(running: System) -> None:
 def test_check_of_the_shipped_file(running: System) -> None:
     """It says what the file holds."""
     (line,) = good(running, "check", str(ROOT / "topics.yaml"))
-    assert line.endswith("topics.yaml: 4 lanes, 9 workers, 6 use cases, 52 topics of 8 partitions")
+    assert line.endswith("topics.yaml: 4 lanes, 9 workers, 6 use cases, 52 topics of 8 partitions, 7 schemas")
     assert "$schema" in json.loads("\n".join(good(running, "check", "--schema")))
 
 

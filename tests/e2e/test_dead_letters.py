@@ -11,8 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from deploy.local.pipeline import Member
+from streams.deadletters import read_done
 from streams.transport.client import Placed
+from tests.asyncapi import check_headers, check_payload
 from tests.e2e.events import Draft, draft, event, home_of, letters_of, publish, records, send, terminal
 from tests.e2e.household import Household, until
 from tests.e2e.system import System
@@ -138,3 +142,19 @@ async def test_a_replayed_event_reaches_the_device_once(system: System, tmp_path
         await screen.shows(wanted["id"], last["id"])
         found = await asyncio.to_thread(dlq, system, "list", "--account", home.account)
         assert [letter["state"] for letter in found] == ["replayed", "discarded"]
+        check_contract(system, place[0])
+
+
+def check_contract(system: System, partition: int) -> None:
+    """Fail unless what others may read is as docs/asyncapi.json says: dead letters, their markers, outcomes."""
+    kept = records(system, "dead-letters", partition)
+    kinds = ["dead-letter" if read_done(record.headers) is None else "dead-letter-marker" for record in kept]
+    for kind, record in zip(kinds, kept, strict=True):
+        check_headers(kind, record.headers)
+        assert (record.value is None) == (kind == "dead-letter-marker")
+    assert kinds.count("dead-letter") >= 2
+    assert kinds.count("dead-letter-marker") >= 2
+    batches = [msgspec.msgpack.decode(record.value or b"") for record in records(system, "outcomes", partition)]
+    for batch in batches:
+        check_payload("outcome-batch", batch)
+    assert {"route", "store"} <= {stage for _, stage, *_ in batches}

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.cloudevents import decode
 from streams.event import Event
 from streams.transport.client import Publisher, RawRecord, partition_for, read_partition
+from tests import node
 from tests.e2e.household import Household
 from tests.e2e.system import System
 
@@ -50,10 +51,7 @@ class Line(NamedTuple):
 @pytest.fixture(scope="module")
 def installed() -> Path:
     """The example with its dependencies, installed once as its lock file says."""
-    marker = EXAMPLE / "node_modules" / ".package-lock.json"
-    if not marker.exists() or marker.stat().st_mtime < (EXAMPLE / "package-lock.json").stat().st_mtime:
-        subprocess.run(["npm", "ci", "--no-progress"], cwd=EXAMPLE, check=True, timeout=300)
-    return EXAMPLE
+    return node.installed(EXAMPLE)
 
 
 @pytest.fixture
@@ -161,10 +159,7 @@ def test_wrong_use_is_one_line(
 
 def test_lock_file_names_no_address() -> None:
     """The lock file pins every package by its hash and leaves the registry to the user's npm."""
-    lock = json.loads((EXAMPLE / "package-lock.json").read_text())
-    packages = [package for name, package in lock["packages"].items() if name]
-    assert packages
-    assert all("resolved" not in package and package["integrity"].startswith("sha512-") for package in packages)
+    node.check_lock(EXAMPLE)
 
 
 async def test_what_a_foreign_producer_publishes_reaches_a_television(installed: Path, running: System) -> None:

@@ -48,7 +48,12 @@ def test_the_wheel_holds_every_module(wheel: ZipFile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inside", "source"), [("streams/topics.yaml", "topics.yaml"), ("sinks/schema.cql", "sinks/schema.cql")]
+    ("inside", "source"),
+    [
+        ("streams/topics.yaml", "topics.yaml"),
+        ("streams/schemas/member.plan.changed.json", "schemas/member.plan.changed.json"),
+        ("sinks/schema.cql", "sinks/schema.cql"),
+    ],
 )
 def test_the_wheel_holds_what_the_packages_read(wheel: ZipFile, inside: str, source: str) -> None:
     """The topology as shipped and the schema of Cassandra, unchanged."""

@@ -22,6 +22,7 @@ from streams.settings import Ingest, Settings
 from streams.topology import Topology
 from streams.transport.client import RawRecord, partition_for, read_partition
 from tests.integration.edge.conftest import House, Houses, until
+from tests.unit.fakes import ROOT
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -123,6 +124,32 @@ async def test_a_batch_has_a_result_for_each_event(shop: tuple[House, str]) -> N
     assert [decode(one.key, one.value, one.headers).id for one in published(house)] == ["good", "last"]
     answered = await post(house, token, batch[2], STRUCTURED)
     assert (answered.status, answered.problem) == (400, "event-unknown-type")
+
+
+async def test_an_edge_that_is_told_to_refuses_payloads_against_their_schema(
+    base_settings: Settings, topology: Topology
+) -> None:
+    """In each mode, with the place of what is wrong; neighbours are published, and nothing is judged by default."""
+    token = producer(base_settings)
+    strict = msgspec.structs.replace(base_settings.ingest, schemas="enforce")
+    settings = msgspec.structs.replace(base_settings, ingest=strict, topology=str(ROOT / "topics.yaml"))
+    async with Houses(settings, topology) as houses:
+        house = await houses.open()
+        bad = event(house, "bad", data={"plan": 7})
+        answered = await post(house, token, [event(house, "good"), bad, event(house, "last")], BATCH)
+        assert [result["status"] for result in answered.body["results"]] == [202, 400, 202]
+        told = answered.body["results"][1]
+        assert (told["type"].rpartition(":")[2], told["detail"]) == (
+            "event-bad-data",
+            'data.plan: 7 is not of type "string"',
+        )
+        binary = {f"ce-{name}": str(value) for name, value in event(house, "binary").items() if name != "data"}
+        answered = await post(house, token, b"premium", "text/plain", **binary)
+        assert (answered.status, answered.problem) == (400, "event-bad-data")
+        assert [decode(one.key, one.value, one.headers).id for one in published(house)] == ["good", "last"]
+    async with Houses(base_settings, topology) as houses:
+        house = await houses.open()
+        assert (await post(house, token, event(house, "bad", data={"plan": 7}), STRUCTURED)).status == 202
 
 
 @pytest.mark.parametrize(

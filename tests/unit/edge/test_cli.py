@@ -80,6 +80,42 @@ def test_settings_are_read_once_and_a_bad_one_is_named(monkeypatch: pytest.Monke
     assert error("check").startswith("LOCKSTEP_EDGE__PORT: ")
 
 
+def test_check_counts_the_schemas_and_names_bad_ones(tmp_path: Path) -> None:
+    """A schema belongs to the file that names its directory."""
+    assert lockstep("check").stdout.endswith(", 7 schemas\n")
+    topics = tmp_path / "topics.yaml"
+    topics.write_text((ROOT / "topics.yaml").read_text())
+    assert error("check", str(topics)).startswith(f"{tmp_path}/schemas: no such directory")
+    (tmp_path / "schemas").mkdir()
+    bad = tmp_path / "schemas" / "member.plan.changed.json"
+    bad.write_text('{"type": "objec"}')
+    assert error("check", str(topics)).startswith(f"{bad}: no JSON Schema 2020-12.type: ")
+
+
+def test_compat_names_each_place_and_fails(tmp_path: Path) -> None:
+    """Of two files, or of all that two directories have in common."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for directory in (old, new):
+        directory.mkdir()
+    (old / "a.json").write_text('{"enum": ["x", "y"]}')
+    (new / "a.json").write_text('{"enum": ["x"]}')
+    (old / "gone.json").write_text("true")
+    (new / "more.json").write_text("true")
+    told = 'a: data: the value "y" is not allowed any more\n'
+    for pair in ((old, new), (old / "a.json", new / "a.json")):
+        result = lockstep("compat", *map(str, pair))
+        assert (result.exit_code, result.stdout) == (1, told)
+        assert "not compatible: 1 places" in result.stderr
+    wider = lockstep("compat", str(new), str(old))
+    assert (wider.exit_code, wider.stdout) == (0, "compatible: 1 compared\n")
+    assert wider.stderr.splitlines() == [
+        "more has no schema any more: anything is taken", "gone had no schema before: nothing to compare",
+    ]  # fmt: skip
+    assert error("compat", str(old), str(new / "a.json")) == "OLD and NEW are two files, or two directories"
+    (new / "a.json").write_text("{")
+    assert error("compat", str(old), str(new)).startswith(f"{new}/a.json: no JSON Schema: ")
+
+
 def test_check_prints_every_problem_and_the_schema(tmp_path: Path) -> None:
     """Each problem is a line of its own with file and line number."""
     text = (ROOT / "topics.yaml").read_text()

@@ -35,7 +35,10 @@ def test_rubbish_raises_one_kind_of_error(text: bytes) -> None:
 
 def test_what_a_device_is_told() -> None:
     """Each message in a frame of its own."""
-    data = messages.welcome("s", 55, 64) + messages.sync_end(b"c") + messages.PONG + messages.goaway(1.234, "draining")
+    said: list[messages.Told] = [
+        messages.Welcome("s", 55, 64), messages.SyncEnd("c"), messages.Pong(), messages.GoAway(1.2, "draining"),
+    ]  # fmt: skip
+    data = b"".join(map(messages.frame, said))
     assert texts(data) == [
         {"type": "welcome", "session": "s", "ping": 55, "window": 64},
         {"type": "sync_end", "cursor": "c"},

@@ -105,6 +105,7 @@ MISTAKES = {
                              "topics.ingest.platforms: its name has no {platform}"),
     "retry-without-worker": ("{stages: [push, retry], platforms: [webhook]}", "{stages: [push], platforms: [webhook]}",
                              "platforms.webhook: no worker runs stage 'retry' on 'push.webhook.high.retry'"),
+    "schemas": ("schemas: schemas", 'schemas: ""', "schemas: '' is not a directory, from that of topics.yaml on"),
     "two-replicas": ("replication: 1", "replication: 2", "replication: with 2 replicas an acknowledged record may be"),
 }  # fmt: skip
 
