@@ -4,7 +4,8 @@ PYTHON := $(shell for python in python3.11 python3 python3.12 python3.13; do \
 LOCAL := $(PYTHON) -m deploy.local
 BIN := .venv/bin
 # The folders that hold Python now.
-CODE := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,streams agents sinks edge deploy tests bench examples)))))
+CODE := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,streams agents sinks edge clients/python/lockstep_client deploy \
+	tests bench examples)))))
 # The tests of the pure core: of each module that must be covered, those in the file of its name.
 PURE := $(filter %.py,$(shell cat tests/pure.coveragerc))
 CORE := $(wildcard $(join $(addprefix tests/unit/,$(dir $(PURE))),$(addprefix test_,$(notdir $(PURE)))))

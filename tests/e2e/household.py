@@ -10,12 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from lockstep_client import Closed, DeviceClient
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from edge.auth import PRIVATE, issue
-from edge.client import Closed, DeviceClient
 from streams.settings import Tokens
 from tests.e2e.system import System
 

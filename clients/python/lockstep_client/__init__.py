@@ -1,0 +1,10 @@
+"""What devices and producers of lockstep need: `Device`, `Producer`, and the single steps below them."""
+
+from lockstep_client.connection import DeviceClient, Page, Socket
+from lockstep_client.cursors import BadFile, CursorFile, Cursors
+from lockstep_client.device import Device
+from lockstep_client.rules import Closed, Refused, Seen
+
+__all__ = [
+    "BadFile", "Closed", "CursorFile", "Cursors", "Device", "DeviceClient", "Page", "Refused", "Seen", "Socket",
+]  # fmt: skip
