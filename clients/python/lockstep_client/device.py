@@ -15,17 +15,13 @@ from lockstep_client.cursors import Cursors
 from lockstep_client.rules import MOST_S, Backoff, Closed, Cure, Refused, Seen
 
 Item = dict[str, Any]
-#: Takes an item. It counts as taken once this has returned: then its cursor is saved and the edge is told.
-Take = Callable[[Item], Awaitable[None] | None]
 #: Gives a token: asked for the first one, and for another when a connection has lived its time or a token is refused.
 GiveToken = Callable[[], Awaitable[str] | str]
-#: Loads the whole state from its source: more was missed than is kept.
-Resync = Callable[[], Awaitable[None] | None]
-#: Is told what goes on: the frames of the edge, and `{"type": "retrying", "why": "…", "after": s}`.
-Watch = Callable[[Mapping[str, Any]], None]
 
 _ACK_S: Final = 0.1
 _WELCOME_S: Final = 15.0
+#: The edge pings each `ping` s; so much later it is asked whether it is there.
+_LATE_S: Final = 5.0
 _WAIT_S: Final = 25
 _LIMIT: Final = 100
 #: So many sockets in a row must fail before their welcome until the device polls instead; then for how long, s.
@@ -46,8 +42,13 @@ async def _awaited(given: Awaitable[T] | T) -> T:
 class _Raised(Exception):
     """An error of the application, which is not one of the way to the edge."""
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
+
+async def _ask(application: Callable[..., object], *arguments: object) -> None:
+    """Call the application, which may be async. Raises _Raised."""
+    try:
+        await _awaited(application(*arguments))
+    except Exception as error:
+        raise _Raised from error
 
 
 class Device:
@@ -62,13 +63,13 @@ class Device:
         app_version: str,
         *,
         cursors: Cursors | None = None,
-        resync: Resync | None = None,
-        watch: Watch = lambda frame: None,
+        resync: Callable[[], object] | None = None,
+        watch: Callable[[Mapping[str, Any]], object] = lambda frame: None,
         ack: bool = True,
     ) -> None:
-        """`cursors` keeps the place between two lives; without `resync` a device that missed too much stops.
-
-        `ack`: say what was taken; without it nobody can tell that an item arrived.
+        """`cursors` keeps the place between two lives. `resync` loads the whole state where more was missed than is
+        kept; without it such a device stops. `watch` is told the frames of the edge, and of each pause `{"type":
+        "retrying", "why": "…", "after": s}`. `ack=False`: take what comes and say nothing.
         """
         self._token = token
         self._registration = type_, app_version
@@ -77,7 +78,7 @@ class Device:
         self._watch = watch
         self._ack = ack
         self._client = DeviceClient(base, device, "")
-        self._take: Take = lambda item: None
+        self._take: Callable[[Item], object] = lambda item: None
         self._stopped = False
         self._registered = False
         self._backoff = Backoff(random.SystemRandom().random)
@@ -85,27 +86,32 @@ class Device:
         self._welcomed = 0.0  # steady time of the last welcome, 0 while there was none on this connection
         self._failures = 0
         self._polling = 0.0
+        self._taken = ""  # the client's cursor is that of what it has read
         self._unacked = 0
-        self._ping, self._window = _WELCOME_S, 1
+        self._silence, self._window = _WELCOME_S, 1
 
     @property
     def repeats(self) -> int:
         """Items that came again and were not shown."""
         return self._client.seen.repeats
 
-    async def run(self, take: Take) -> None:
+    async def run(self, take: Callable[[Item], object]) -> None:
         """Give each item to `take`, once, and those of a lane in order, until `stop` or a cancellation.
 
-        Raises Refused or Closed where no other try helps, and what `take`, `resync` and `token` raise.
+        `take` may be async. An item counts as taken once it has returned: then the cursor is saved, and the edge told.
+        Raises Refused or Closed where no other try helps, and what the application raises.
         """
         self._take = take
         self._stopped = False
         self._client.cursor, self._client.seen = self._cursors.load(), Seen()
-        async with self._client:
-            while not self._stopped:
-                error = await self._turn()
-                if error is not None and not self._stopped:
-                    await asyncio.sleep(await self._mend(error))
+        try:
+            async with self._client:
+                while not self._stopped:
+                    error = await self._turn()
+                    if error is not None and not self._stopped:
+                        await asyncio.sleep(await self._mend(error))
+        except _Raised as raised:
+            raise raised.__cause__ or raised from None
 
     def stop(self) -> None:
         """End `run` after the item in hand. From elsewhere cancel the task of `run`: what was taken is saved."""
@@ -121,8 +127,6 @@ class Device:
                 await self._poll()
             if not self._stopped:
                 await self._hold()
-        except _Raised as raised:
-            raise raised.error from None
         except _ERRORS as error:
             return error
         return None
@@ -133,7 +137,7 @@ class Device:
         if not self._registered:
             await self._client.register(*self._registration)
             self._registered = True
-            self._cursors.save(self._client.cursor)
+            await self._keep(self._client.cursor)
 
     async def _hold(self) -> None:
         self._welcomed, self._unacked = 0.0, 0
@@ -154,42 +158,42 @@ class Device:
                 return await socket.receive(_ACK_S)
         await self._tell(socket)
         with suppress(TimeoutError):
-            return await socket.receive(self._ping)
+            return await socket.receive(self._silence)
         await socket.ping()
-        return await socket.receive(self._ping)
+        return await socket.receive(self._silence)
 
     async def _tell(self, socket: Socket) -> None:
         if self._unacked and self._ack:
-            await socket.ack()
+            await socket.send({"type": "ack", "cursor": self._taken})
         self._unacked = 0
 
     async def _frame(self, frame: dict[str, Any]) -> None:
         if frame["type"] == "notification":
             await self._took(frame["item"])
             return
-        self._watch(frame)
+        await _ask(self._watch, frame)
         match frame["type"]:
             case "welcome":
-                self._ping, self._window = float(frame["ping"]), int(frame["window"])
+                self._silence, self._window = frame["ping"] + _LATE_S, frame["window"]
                 self._welcomed = asyncio.get_running_loop().time()
                 self._failures, self._polling = 0, 0.0
                 self._cures.clear()
             case "sync_end":
-                self._cursors.save(self._client.cursor)
+                await self._keep(frame["cursor"])
             case "goaway":
                 if frame["reason"] == "lifetime" and not isinstance(self._token, str):
                     self._client.token = ""  # so an ending token announces itself too
                 raise Closed(1001, {"error": "going-away", "detail": frame["reason"]}, float(frame["reconnect_after"]))
 
     async def _took(self, item: Item) -> None:
-        self._watch({"type": "notification", "item": item})
-        try:
-            await _awaited(self._take(item))
-        except Exception as error:
-            raise _Raised(error) from error
-        self._client.cursor = item["cursor"]
-        self._cursors.save(item["cursor"])
+        await _ask(self._watch, {"type": "notification", "item": item})
+        await _ask(self._take, item)
+        await self._keep(item["cursor"])
         self._unacked += 1
+
+    async def _keep(self, cursor: str) -> None:
+        self._client.cursor = self._taken = cursor
+        await _ask(self._cursors.save, cursor)
 
     # -- where no socket can be had
 
@@ -215,10 +219,9 @@ class Device:
             if self._stopped:
                 break
         else:
-            self._client.cursor = end
-            self._cursors.save(end)
+            await self._keep(end)
         if page.items and self._ack:
-            await self._client.ack()
+            await self._client.ack()  # its cursor is that of what was taken
 
     # -- after an error
 
@@ -236,12 +239,13 @@ class Device:
                 self._client.token = ""
             case Cure.REGISTER:
                 self._registered = False
-            case Cure.RESYNC:
-                await self._start_afresh()
+            case Cure.RESYNC if self._resync is not None:
+                await _ask(self._resync)
+                await self._keep("")
         after = error.retry_after if isinstance(error, Closed | Refused) else 0.0
         if again or cure is Cure.AGAIN:
             after += self._backoff.next()
-        self._watch({"type": "retrying", "why": str(error) or type(error).__name__, "after": after})
+        await _ask(self._watch, {"type": "retrying", "why": str(error) or type(error).__name__, "after": after})
         return after
 
     def _is_final(self, cure: Cure, again: bool) -> bool:
@@ -253,9 +257,3 @@ class Device:
                 return self._resync is None
             case _:
                 return cure is Cure.NOTHING
-
-    async def _start_afresh(self) -> None:
-        if self._resync is not None:
-            await _awaited(self._resync())
-        self._client.cursor = ""
-        self._cursors.save("")
