@@ -49,7 +49,7 @@ demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
 test: lint test-core ## run every check and test suite but the servers' faults, on servers of its own
-	@$(LOCAL) tools --with node,npm,curl
+	@$(LOCAL) tools --with node,npm,curl,chromium
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 tests $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
 
 test-core: venv ## run the tests of the pure core and measure that they cover it fully

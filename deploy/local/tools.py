@@ -72,6 +72,7 @@ TOOLS = {
     "node": Tool("Node.js 18 or later", _node, "nodejs"),
     "curl": Tool("curl", lambda: shutil.which("curl"), "curl"),
     "npm": Tool("npm", lambda: shutil.which("npm"), "npm"),
+    "chromium": Tool("Chromium", lambda: shutil.which("chromium"), "chromium"),
 }
 
 
