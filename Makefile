@@ -4,7 +4,8 @@ PYTHON := $(shell for python in python3.11 python3 python3.12 python3.13; do \
 LOCAL := $(PYTHON) -m deploy.local
 BIN := .venv/bin
 # The folders that hold Python now.
-CODE := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,streams agents sinks edge deploy tests bench examples)))))
+CODE := $(patsubst %/,%,$(sort $(dir $(wildcard $(addsuffix /*.py,streams agents sinks edge clients/python/lockstep_client deploy \
+	tests bench examples)))))
 # The tests of the pure core: of each module that must be covered, those in the file of its name.
 PURE := $(filter %.py,$(shell cat tests/pure.coveragerc))
 CORE := $(wildcard $(join $(addprefix tests/unit/,$(dir $(PURE))),$(addprefix test_,$(notdir $(PURE)))))
@@ -48,7 +49,7 @@ demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
 test: lint test-core ## run every check and test suite but the servers' faults, on servers of its own
-	@$(LOCAL) tools --with node,npm,curl,promtool
+	@$(LOCAL) tools --with node,npm,curl,promtool,chromium
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 tests $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
 
 test-core: venv ## run the tests of the pure core and measure that they cover it fully

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import aiohttp
+from lockstep_client import Closed, DeviceClient, Refused, Socket
 
-from edge.client import Closed, DeviceClient, Refused, Socket
 from streams.histogram import Histogram
 from streams.metrics import Metrics
 from streams.topology import LaneChange, Topology

@@ -16,6 +16,7 @@ from aiohttp import web
 from edge.auth import BadKeys
 from edge.backlog import Backlog
 from edge.callers import BadCallers
+from edge.cors import cors
 from edge.devices import Devices
 from edge.gateway import Gateway
 from edge.guard import check_files, open_guard
@@ -95,7 +96,8 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         pull = Pull(settings.edge, topology, stores, guard.access, reports, time.time, waits, load)
         devices = Devices(topology, stores, guard.access)
         ingest = Ingest(settings, topology, guard.callers, output, _payloads(settings, topology), time.time)
-        http = await _http(stack, api([pull.routes(), devices.routes(), ingest.routes(), _SOCKET]))
+        routes = [pull.routes(), devices.routes(), ingest.routes(), _SOCKET]
+        http = await _http(stack, api(routes, settings.edge.origins))
         gateway = Gateway(settings.edge, sessions, backlog, guard.verifier, reports, http)
         revoking = Revoking(sessions, guard.revocations, settings.tokens.revocations)
         erasure = await Erasure.open(disk, memory, stores.registry, len(topology.lanes))
@@ -118,9 +120,10 @@ def _payloads(settings: Settings, topology: Topology) -> Payloads:
     return Payloads(read_schemas(topology, settings.topology) if settings.ingest.schemas == "enforce" else {})
 
 
-def api(routes: Iterable[Iterable[web.RouteDef]]) -> web.Application:
-    """An application whose errors are problems."""
-    app = web.Application(middlewares=[problems], client_max_size=_MAX_REQUEST)
+def api(routes: Iterable[Iterable[web.RouteDef]], origins: Sequence[str] = ()) -> web.Application:
+    """An application whose errors are problems, for pages of these origins too."""
+    middlewares = [cors(origins), problems] if origins else [problems]
+    app = web.Application(middlewares=middlewares, client_max_size=_MAX_REQUEST)
     for each in routes:
         app.router.add_routes(each)
     return app

@@ -73,6 +73,7 @@ TOOLS = {
     "promtool": Tool("Prometheus (promtool)", lambda: shutil.which("promtool"), "prometheus"),
     "curl": Tool("curl", lambda: shutil.which("curl"), "curl"),
     "npm": Tool("npm", lambda: shutil.which("npm"), "npm"),
+    "chromium": Tool("Chromium", lambda: shutil.which("chromium"), "chromium"),
 }
 
 

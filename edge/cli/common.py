@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streams.topology import Topology
 
 #: Errors that these define say what is wrong and are shown without a trace; any other error is a defect.
-_OURS: Final = ("streams.", "agents.", "sinks.", "edge.")
+_OURS: Final = ("streams.", "agents.", "sinks.", "edge.", "lockstep_client.")
 
 
 class Group(click.Group):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import wraps
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
-import msgspec
 
 from edge.cli.common import pass_settings
 from edge.cli.token import private_key
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from lockstep_client import Cursors
 
 _TOKEN_LIFETIME: Final = 86_400.0  # s
 _ANYWHERE: Final = (str(IPv4Address(0)), str(IPv6Address(0)))
@@ -37,40 +38,8 @@ class Device(NamedTuple):
     app_version: str
     token: str
     url: str
-    state: State
-
-
-class State:
-    """The newest cursor of a device, in a file or, without one, forgotten at the end."""
-
-    def __init__(self, path: Path | None, device: str) -> None:
-        self._path = path
-        self._device = device
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether the next run will know where this one stopped."""
-        return self._path is not None
-
-    def read(self) -> str:
-        """The cursor kept, empty if there is none. Raises ClickException for another device's file."""
-        if self._path is None or not self._path.exists():
-            return ""
-        try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=dict[str, str])
-            device, cursor = kept["device"], kept["cursor"]
-        except (msgspec.MsgspecError, KeyError) as error:
-            raise click.ClickException(f"{self._path}: not written by lockstep: {error}") from error
-        if device != self._device:
-            raise click.ClickException(f"{self._path}: the cursor of device {device!r}")
-        return cursor
-
-    def write(self, cursor: str) -> None:
-        """Keep a cursor; the file is the old or the new one, whatever happens."""
-        if self._path is not None:
-            new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-            new.write_bytes(msgspec.json.encode({"device": self._device, "cursor": cursor}))
-            new.replace(self._path)
+    cursors: Cursors
+    kept: bool  # whether the next run will know where this one stopped
 
 
 def device_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -81,14 +50,22 @@ def device_options(command: Callable[..., None]) -> Callable[..., None]:
         named = {name: options.pop(name) for name in ("device", "type_", "app_version", "state")}
         token = _token(settings, named["device"], named["type_"], options.pop("account"), options.pop("token"))
         url = options.pop("url") or f"http://{_host(settings)}:{settings.edge.port}"
-        state = State(named["state"], named["device"])
-        device = Device(named["device"], named["type_"], named["app_version"], token, url, state)
+        cursors = _cursors(named["state"], named["device"])
+        kept = named["state"] is not None
+        device = Device(named["device"], named["type_"], named["app_version"], token, url, cursors, kept)
         command(settings, device, **options)
 
     decorated: Callable[..., None] = pass_settings(called)
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+def _cursors(path: Path | None, device: str) -> Cursors:
+    """The newest cursor of a device, in a file or, without one, forgotten at the end. Raises BadFile."""
+    from lockstep_client import CursorFile, Cursors
+
+    return Cursors() if path is None else CursorFile(path, device)
 
 
 def _host(settings: Settings) -> str:

@@ -30,11 +30,11 @@ def pull(settings: Settings, device: Device, limit: int, no_ack: bool) -> None:
 
 
 async def _pull(device: Device, limit: int, ack: bool) -> None:
-    from edge.client import DeviceClient, Refused
+    from lockstep_client import DeviceClient, Refused
 
-    async with DeviceClient(device.url, device.id, device.token, device.state.read()) as client:
+    async with DeviceClient(device.url, device.id, device.token, device.cursors.load()) as client:
         await client.register(device.type, device.app_version)
-        if not device.state.is_kept:
+        if not device.kept:
             client.cursor = ""  # that of its registration is behind all that it missed
         more = True
         while more:
@@ -51,4 +51,4 @@ async def _pull(device: Device, limit: int, ack: bool) -> None:
             more = page.more
             if ack and page.items:
                 await client.ack()
-            device.state.write(client.cursor)
+            device.cursors.save(client.cursor)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+from lockstep_client import Closed, DeviceClient
 
 from edge.auth import PRIVATE, issue
-from edge.client import Closed, DeviceClient
 from examples.demo.scenario import ACCOUNT, Home
 from streams.settings import Tokens
 

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-from edge.client import DeviceClient
+from lockstep_client import DeviceClient
+
 from examples.demo.household import token_for
 from examples.demo.scenario import Home
 from examples.demo.watch import Watch

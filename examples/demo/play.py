@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from edge.client import DeviceClient
+from lockstep_client import DeviceClient
+
 from examples.demo.household import Device, token_for
 from examples.demo.scenario import ACCOUNT, HOUSEHOLD, Step, steps
 from examples.demo.watch import Fate, Watch

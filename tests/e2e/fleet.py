@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from lockstep_client import Closed, DeviceClient, Refused
 
 from edge.auth import issue
-from edge.client import Closed, DeviceClient, Refused
 from streams.settings import Tokens
 from tests.e2e.oracle import Shown
 

@@ -10,12 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from lockstep_client import Closed, DeviceClient
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from edge.auth import PRIVATE, issue
-from edge.client import Closed, DeviceClient
 from streams.settings import Tokens
 from tests.e2e.system import System
 
@@ -23,10 +23,12 @@ DEADLINE = 30.0
 HOUR = 3600.0
 
 
-async def until(condition: Callable[[], Awaitable[bool] | bool], what: Callable[[], object]) -> None:
+async def until(
+    condition: Callable[[], Awaitable[bool] | bool], what: Callable[[], object], seconds: float = DEADLINE
+) -> None:
     """Wait for a condition; when time is up fail with what there is instead."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + DEADLINE
+    end = loop.time() + seconds
     while True:
         held = condition()
         if held is True or (not isinstance(held, bool) and await held):

@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from lockstep_client import Refused
 
 from edge import cursor as cursors
 from edge.auth import PUBLIC, generate_keys, issue
-from edge.client import Refused
 from streams.settings import Tokens
 from tests.e2e.events import event, send
 from tests.e2e.household import DEADLINE, HOUR, Household, raw_socket, read_all

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lockstep_client import DeviceClient
 
 from edge.auth import PRIVATE, PUBLIC, generate_keys, issue
-from edge.client import DeviceClient
 from edge.outgoing import outgoing
 from edge.server import Running
 from sinks.cassandra import apply_schema

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from lockstep_client import DeviceClient
 
 from edge.auth import PRIVATE, issue
-from edge.client import DeviceClient
 from streams.envelope import position
 from streams.outcomes import Outcome
 from streams.settings import Settings, Tokens

@@ -9,9 +9,9 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from lockstep_client import DeviceClient, Refused
 
 from edge import cursor as cursors
-from edge.client import DeviceClient, Refused
 from streams.envelope import position
 from streams.transport.client import Publisher
 from tests.e2e.events import draft, event, home_of, said_of, send, terminal, timestamp

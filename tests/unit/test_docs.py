@@ -14,11 +14,11 @@ from edge.messages import Closing
 from streams.outcomes import REASONS
 from tests.unit.fakes import ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-FOLDERS = ("streams", "agents", "sinks", "edge", "deploy", "tests", "bench", "docs", "examples")
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "clients").glob("*/README.md")])
+FOLDERS = ("streams", "agents", "sinks", "edge", "clients", "deploy", "tests", "bench", "docs", "examples")
 
 
-@pytest.fixture(params=PAGES, ids=lambda page: page.name)
+@pytest.fixture(params=PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def page(request: pytest.FixtureRequest) -> Path:
     """Each page in turn."""
     found: Path = request.param

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from email.parser import Parser
 from importlib.metadata import distribution, packages_distributions
@@ -16,34 +17,60 @@ from packaging.requirements import Requirement
 
 from tests.unit.fakes import ROOT
 
-PACKAGES = {"streams", "agents", "sinks", "edge"}
+CLIENT = ROOT / "clients" / "python"
+#: Each with the folder that holds it.
+PACKAGES = {name: ROOT / name for name in ("streams", "agents", "sinks", "edge")}
+PACKAGES["lockstep_client"] = CLIENT / "lockstep_client"
 PIN = re.compile(r"^([a-z0-9-]+)(?:\[([a-z0-9,-]+)\])?==", re.MULTILINE)
+
+
+def build(project: Path, out: Path) -> Path:
+    """The wheel of a project, built with the tools of this environment."""
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(project)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    [path] = out.iterdir()
+    return path
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZipFile]:
-    """The wheel, built from this checkout with the tools of this environment."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    [path] = out.iterdir()
-    with ZipFile(path) as opened:
+    """The wheel of this checkout."""
+    with ZipFile(build(ROOT, tmp_path_factory.mktemp("dist"))) as opened:
         yield opened
+
+
+def test_the_client_is_a_wheel_of_its_own(tmp_path: Path) -> None:
+    """Out of that wheel it is imported with nothing of the servers beside it, and says that it has types."""
+    path = build(CLIENT, tmp_path)
+    with ZipFile(path) as opened:
+        assert "lockstep_client/py.typed" in opened.namelist()
+    libraries = str(Path(sysconfig.get_path("purelib")))
+    code = (
+        f"import sys; sys.path[:0] = [{str(path)!r}]; sys.path.append({libraries!r})\n"
+        "import lockstep_client as client; assert client.__file__.startswith(sys.path[0]), client.__file__\n"
+        "assert not {'streams', 'edge', 'msgspec', 'click'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_wheel_holds_our_packages_and_nothing_else(wheel: ZipFile) -> None:
     """No tests, benchmarks or deployment files at the top level."""
     top = {name.partition("/")[0] for name in wheel.namelist()}
-    [metadata] = top - PACKAGES
+    [metadata] = top - set(PACKAGES)
     assert metadata.startswith("lockstep-")
     assert metadata.endswith(".dist-info")
-    assert top >= PACKAGES
+    assert top >= set(PACKAGES)
 
 
 def test_the_wheel_holds_every_module(wheel: ZipFile) -> None:
     """What a checkout imports, an installation imports too."""
-    modules = {path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    modules = {
+        path.relative_to(folder.parent).as_posix() for folder in PACKAGES.values() for path in folder.rglob("*.py")
+    }
     assert modules <= set(wheel.namelist())
 
 
@@ -81,9 +108,9 @@ def test_nothing_else_owns_our_names() -> None:
 
 def test_packages_are_loaded_from_this_checkout() -> None:
     """No installed copy hides the code that is being tested."""
-    for package in PACKAGES:
+    for package, folder in PACKAGES.items():
         module = __import__(package)
-        assert [Path(path) for path in module.__path__] == [ROOT / package]
+        assert [Path(path) for path in module.__path__] == [folder]
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])

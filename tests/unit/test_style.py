@@ -14,10 +14,12 @@ from pathlib import Path
 
 from tests.unit.fakes import ROOT
 
-PRODUCT = ("streams", "agents", "sinks", "edge")
+CLIENT = "clients/python/lockstep_client"
+PRODUCT = ("streams", "agents", "sinks", "edge", CLIENT)
 OURS = (*PRODUCT, "tests", "bench", "deploy", "examples")
 MAX_MODULE = 300
 MAX_FUNCTION = 40
+MAX_CLIENT = 500
 SILENCED = re.compile(r"type:\s*ignore|noqa|pragma", re.IGNORECASE)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -47,6 +49,17 @@ def body_lines(function: Function) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
+def code_lines(path: str) -> int:
+    """Lines that are neither blank nor comments nor docstrings."""
+    text = sources(CLIENT)[path].splitlines()
+    said: set[int] = set()
+    for node in ast.walk(tree(path)):
+        kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            said |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return sum(n not in said and bool(line.strip()) and line.strip()[0] != "#" for n, line in enumerate(text, 1))
+
+
 def comments(text: str) -> Iterator[tuple[int, str]]:
     """Line and text of each comment."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -70,6 +83,14 @@ def test_no_function_is_longer_than_40_lines() -> None:
     """A function fits the eye; its docstring does not count."""
     lengths = {f"{path}:{f.lineno} {f.name}": body_lines(f) for path in sources(*PRODUCT) for f in functions(path)}
     assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION} == {}
+
+
+def test_each_client_has_less_than_500_lines() -> None:
+    """Who takes one home can read it: lines of code, the device and the producer each with what they stand on."""
+    shared = ("connection", "rules")
+    for client in (("device", "cursors", *shared), ("producer", *shared)):
+        assert sum(map(code_lines, (f"{CLIENT}/{name}.py" for name in client))) < MAX_CLIENT
+    assert (ROOT / "clients" / "javascript" / "lockstep.mjs").read_text().count("\n") < MAX_CLIENT
 
 
 def test_every_module_says_in_one_sentence_what_it_is() -> None:
@@ -117,4 +138,5 @@ def test_the_coverage_of_the_pure_core_is_asked_of_all_of_it() -> None:
     gate = ConfigParser()
     gate.read(ROOT / "tests" / "pure.coveragerc")
     included = gate["report"]["include"].split()
-    assert included == [name.replace(".", "/") + ".py" for name in pure["source_modules"]]
+    paths = [name.replace(".", "/") + ".py" for name in pure["source_modules"]]
+    assert included == [path.replace("lockstep_client", CLIENT) for path in paths]

@@ -15,12 +15,12 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 import pytest
+from lockstep_client import DeviceClient
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from edge.auth import PRIVATE, PUBLIC, generate_keys, issue
-from edge.client import DeviceClient
 from edge.server import Running, running
 from sinks import cassandra, redis, wire
 from sinks.devices import Device, Registry

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from lockstep_client import Closed
 from msgspec.structs import replace
 
 from deploy.local.servers import Running as Servers
 from edge.auth import BadKeys
-from edge.client import Closed
 from edge.server import running, serve
 from sinks import redis
 from streams.settings import Settings, Tokens

@@ -14,12 +14,12 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 from backports import zstd
+from lockstep_client import DeviceClient, Page, Refused
 
 from deploy.local.servers import Running as Servers
 from edge import cursor as cursors
 from edge.access import Access
 from edge.auth import Verifier
-from edge.client import DeviceClient, Page, Refused
 from edge.load import Load
 from edge.protocol import Session, Sessions, State
 from edge.pull import Pull

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from lockstep_client import Refused
 
 from edge import cursor as cursors
-from edge.client import Refused
 from streams.outcomes import Outcome, decode_outcomes
 from streams.targets import Predicate
 from streams.transport.client import partition_for, read_partition

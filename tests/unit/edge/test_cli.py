@@ -16,7 +16,6 @@ from edge.auth import Verifier
 from edge.cli import main
 from edge.cli.common import Group
 from edge.cli.convert import moment, seconds, when
-from edge.cli.device import State
 from streams.settings import SettingsError, Tokens
 
 ROOT = Path(__file__).parents[3]
@@ -223,24 +222,6 @@ def test_errors_of_lockstep_are_lines_and_defects_are_traces() -> None:
     assert CliRunner().invoke(group, ["fail", "ours"]).stderr == "Error: what is wrong\n"
     assert CliRunner().invoke(group, ["fail", "file"]).stderr == "Error: nowhere: No such file or directory\n"
     assert isinstance(CliRunner().invoke(group, ["fail", "defect"]).exception, KeyError)
-
-
-def test_state_keeps_the_cursor_of_one_device(tmp_path: Path) -> None:
-    """The file is read back by the same device only; without a file nothing is kept."""
-    path = tmp_path / "state"
-    state = State(path, "tv")
-    assert state.read() == ""
-    state.write("one")
-    state.write("two")
-    assert State(path, "tv").read() == "two"
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(click.ClickException, match="the cursor of device 'tv'"):
-        State(path, "phone").read()
-    path.write_text("{}")
-    with pytest.raises(click.ClickException, match="not written by lockstep"):
-        State(path, "tv").read()
-    State(None, "tv").write("gone")
-    assert State(None, "tv").read() == ""
 
 
 def test_durations_and_times() -> None:

@@ -1,73 +1,30 @@
-"""A device: registers, holds a socket, pulls, acks, and shows each notification once."""
+"""A device's requests and its socket, one by one: what `Device` is made of, for those who need the single steps."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 import aiohttp
-import msgspec
 
-from streams.envelope import origin_of
+from lockstep_client.rules import Closed, Refused, Seen
 
 SUBPROTOCOL: Final = "lockstep.v1"
-_REMEMBERED: Final = 1000
-_decode = msgspec.json.decode
-_encode = msgspec.json.encode
-
-
-class Refused(Exception):
-    """The edge answered with a problem."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(f"{status} {problem.get('type', '')}: {problem.get('detail') or problem.get('title', '')}")
-        self.status = status
-        self.problem = problem
-
-
-class Closed(Exception):
-    """The socket ended; `code` is the close code, `error` the message that came before it, if any."""
-
-    def __init__(self, code: int, error: Mapping[str, Any]) -> None:
-        super().__init__(f"closed with {code} {error.get('error', '')} {error.get('detail', '')}".rstrip())
-        self.code = code
-        self.error = error
+#: Longest wait, s, for a connection, and for an answer beyond what was asked to wait.
+_CONNECT_S: Final = 10.0
+_ANSWER_S: Final = 20.0
 
 
 class Page(NamedTuple):
-    """One page of a pull: the items not seen before, and when to ask again."""
+    """One page of a pull: the items not seen before, and when to ask again, s."""
 
     items: list[dict[str, Any]]
     more: bool
     poll_after: int
-
-
-class Seen:
-    """The documented rule: an item at or below the position of its lane is a repeat, and so is an id seen before.
-
-    The position of an item is the high part of its id.
-    """
-
-    def __init__(self) -> None:
-        self.repeats = 0
-        self._positions: dict[str, int] = {}
-        self._ids: OrderedDict[str, None] = OrderedDict()
-
-    def is_new(self, item: Mapping[str, Any]) -> bool:
-        """Whether to show the item; repeats are counted."""
-        lane, id_ = item["lane"], item["id"]
-        seq, _, _ = origin_of(bytes.fromhex(id_))
-        if seq <= self._positions.get(lane, -1) or id_ in self._ids:
-            self.repeats += 1
-            return False
-        self._positions[lane] = seq
-        self._ids[id_] = None
-        if len(self._ids) > _REMEMBERED:
-            self._ids.popitem(last=False)
-        return True
 
 
 class Socket:
@@ -76,21 +33,28 @@ class Socket:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, client: DeviceClient) -> None:
         self._socket = socket
         self._client = client
+        self._error: dict[str, Any] = {}
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         """Frames until the socket ends, repeats left out. Raises Closed unless the end was a normal one."""
-        error: dict[str, Any] = {}
-        async for message in self._socket:
+        try:
+            while True:
+                yield await self.receive()
+        except Closed as closed:
+            if closed.code != aiohttp.WSCloseCode.OK:
+                raise
+
+    async def receive(self, silence: float | None = None) -> dict[str, Any]:
+        """The next frame that is no repeat. Raises Closed, and TimeoutError after `silence` s without any."""
+        while True:
+            message = await self._socket.receive(silence)
             if message.type is not aiohttp.WSMsgType.TEXT:
-                break
-            frame: dict[str, Any] = _decode(message.data)
+                raise Closed(self._socket.close_code or 1006, self._error)
+            frame: dict[str, Any] = json.loads(message.data)
             if frame["type"] == "error":
-                error = frame
+                self._error = frame
             elif self._client.take(frame):
-                yield frame
-        code = self._socket.close_code or 1006
-        if code != aiohttp.WSCloseCode.OK:
-            raise Closed(code, error)
+                return frame
 
     async def ack(self) -> None:
         """Say that everything up to the newest cursor is taken."""
@@ -102,7 +66,7 @@ class Socket:
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send any message."""
-        await self._socket.send_str(_encode(message).decode())
+        await self._socket.send_str(json.dumps(message, separators=(",", ":")))
 
     async def close(self) -> None:
         """End the socket."""
@@ -115,9 +79,9 @@ class DeviceClient:
     def __init__(self, base: str, device: str, token: str, cursor: str = "") -> None:
         self.cursor = cursor
         self.device = device
+        self.token = token
         self.seen = Seen()
         self._base = base.rstrip("/")
-        self._token = token
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -142,7 +106,10 @@ class DeviceClient:
         keys: Mapping[str, str] | None = None,
         capabilities: tuple[str, ...] = (),
     ) -> dict[str, Any]:
-        """Register the device; its first cursor is kept if it has none. Raises Refused."""
+        """Register the device; its first cursor is kept if it has none. `token` and `keys` are the platform's.
+
+        Raises Refused.
+        """
         body: dict[str, Any] = {
             "type": type_,
             "app_version": app_version,
@@ -167,18 +134,18 @@ class DeviceClient:
 
     @asynccontextmanager
     async def connect(self, cursor: str | None = None) -> AsyncIterator[Socket]:
-        """A socket whose hello is sent, from `cursor` on, or from the newest one."""
+        """A socket whose hello is sent, from `cursor` on, or from the newest one. Raises aiohttp.ClientError."""
         # a connection of its own: one that has served a request stays with HTTP
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(
-                f"{self._base}/v1/socket", protocols=(SUBPROTOCOL,), autoping=True, max_msg_size=0
-            ) as socket,
-        ):
-            made = Socket(socket, self)
-            start = self.cursor if cursor is None else cursor
-            await made.send({"type": "hello", "token": self._token, "cursor": start})
-            yield made
+        async with aiohttp.ClientSession() as session:
+            async with asyncio.timeout(_CONNECT_S):
+                socket = await session.ws_connect(
+                    f"{self._base}/v1/socket", protocols=(SUBPROTOCOL,), autoping=True, max_msg_size=0
+                )
+            async with socket:
+                made = Socket(socket, self)
+                start = self.cursor if cursor is None else cursor
+                await made.send({"type": "hello", "token": self.token, "cursor": start})
+                yield made
 
     async def ack(self) -> None:
         """Say over HTTP that everything up to the newest cursor is taken. Raises Refused."""
@@ -187,7 +154,7 @@ class DeviceClient:
     async def pull(self, limit: int = 50, wait: int = 0) -> Page:
         """The next page, after `wait` s at most; its cursor is kept. Raises Refused."""
         query = {"cursor": self.cursor, "limit": str(limit), "wait": str(wait)}
-        answer = await self._request("GET", "/notifications", query=query)
+        answer = await self._request("GET", "/notifications", query=query, patience=wait + _ANSWER_S)
         self.cursor = answer["next_cursor"]
         items = [item for item in answer["items"] if self.seen.is_new(item)]
         return Page(items, answer["more"], answer["poll_after"])
@@ -207,17 +174,31 @@ class DeviceClient:
         return self._session
 
     async def _request(
-        self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        patience: float = _ANSWER_S,
     ) -> dict[str, Any]:
         async with self._http().request(
             method,
             f"{self._base}/v1/devices/{self.device}{path}",
             params=query,
-            data=None if body is None else _encode(body),
-            headers={"Authorization": f"Bearer {self._token}"},
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=aiohttp.ClientTimeout(total=patience, connect=_CONNECT_S),
         ) as response:
-            text = await response.read()
-            answer = _decode(text) if text and "json" in response.content_type else {}
-            if response.status >= 400:
-                raise Refused(response.status, answer)
-            return answer if isinstance(answer, dict) else {}
+            return await answer_of(response)
+
+
+async def answer_of(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    """The JSON object of an answer, {} where there is none. Raises Refused."""
+    text = await response.read()
+    answer = json.loads(text) if text and "json" in response.content_type else {}
+    answer = answer if isinstance(answer, dict) else {}
+    if response.status >= 400:
+        after = response.headers.get("Retry-After", "")
+        raise Refused(response.status, answer, float(after) if after.isdecimal() else 0.0)
+    return answer
