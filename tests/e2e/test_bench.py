@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench import idle, latency, pipeline
+from bench.edge import __main__ as edge
+from bench.edge import sites
+from bench.edge.holders import peers
 from bench.system import Lockstep, start
 from bench.textbook import textbook
 from deploy.local.config import Endpoints
@@ -58,3 +62,21 @@ async def test_the_benchmark_of_latency_finds_every_event_also_those_of_the_floo
     assert found.keys() == {
         "rate_per_s", "critical_p50_ms", "critical_p99_ms", "flood_events_per_s", "critical_p99_flood_ratio", "wrong",
     }  # fmt: skip
+
+
+def test_the_benchmark_of_the_edge_finds_every_push_at_its_device_and_nothing_new_in_every_poll(
+    running: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of lockstep, and of the gateways whose libraries the tests have too."""
+    monkeypatch.setattr(sites, "REST", 0.1)
+    system = Lockstep(running.pipeline)
+    sizes = edge.Sizes(connections=60, polls=200, pushes=240, runs=1)
+    with peers(["aiohttp", "websockets"], sys.executable, system.settings, tmp_path) as others:
+        found = edge.measure(system, others, sizes, tmp_path)
+    assert found.wrong == 0
+    assert found.idle.keys() == found.pushes.keys() == {"lockstep", "aiohttp", "websockets"}
+    assert found.polls.keys() == {"lockstep", "aiohttp"}
+    assert list(edge.figures(found)) == [
+        "idle_kib_per_connection", "poll_cpu_us", "poll_p99_ms", "polls_per_s", "pushes_per_s", "pushes_per_cpu_s",
+        "wrong",
+    ]  # fmt: skip
