@@ -19,7 +19,7 @@ PEERS := .local/bench
 
 .DEFAULT_GOAL := help
 .PHONY: help python venv lock up down status demo test test-core test-unit faults lint fmt reference clean test-fresh \
-	bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence bench-edge sizing
+	bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence bench-edge bench-herd sizing
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ bench-presence: venv ## measure a look-up of who is online, beside redis-py; ACC
 bench-edge: venv ## measure sockets, polls and pushes, beside aiohttp, websockets and picows; CONNECTIONS=N, PUSHES=N
 	@$(MAKE) --no-print-directory $(PEERS)/python/stamp
 	@$(BIN)/python -m bench.edge
+
+bench-herd: venv ## kill one of four gateways and measure how its devices come back; DEVICES=N, RATE=N
+	@$(BIN)/python -m bench.herd
 
 sizing: venv ## compute pods, partitions, memory and disks of a load; LOAD="--events N --devices N ..."
 	@$(BIN)/python -m bench.sizing $(LOAD)

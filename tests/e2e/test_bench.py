@@ -12,6 +12,7 @@ from bench import idle, latency, pipeline
 from bench.edge import __main__ as edge
 from bench.edge import sites
 from bench.edge.holders import peers
+from bench.herd import __main__ as herd
 from bench.system import Lockstep, start
 from bench.textbook import textbook
 from deploy.local.config import Endpoints
@@ -80,3 +81,24 @@ def test_the_benchmark_of_the_edge_finds_every_push_at_its_device_and_nothing_ne
         "idle_kib_per_connection", "poll_cpu_us", "poll_p99_ms", "polls_per_s", "pushes_per_s", "pushes_per_cpu_s",
         "wrong",
     ]  # fmt: skip
+
+
+async def test_the_drill_finds_every_event_at_every_device_also_at_those_that_lost_their_gateway(
+    running: System, tmp_path: Path
+) -> None:
+    """Three gateways beside that of the other tests."""
+    system = Lockstep(running.pipeline)
+    gateways = herd.start(system, 3)
+    sizes = herd.Sizes(devices=90, processes=2, rate=100.0, before=1.0, after=0.5)
+    try:
+        found = await herd.drill(system, gateways, sizes, tmp_path)
+    finally:
+        for member in gateways.members:
+            member.kill()
+    figures = herd.figures(found, 3)
+    assert list(figures) == [
+        "devices", "all_back_s", "peak_accepts_per_s", "push_p99_ms_others", "inbox_reads_per_device", "lost",
+    ]  # fmt: skip
+    assert (figures["devices"], figures["lost"]) == (90, 0)
+    assert 1 <= figures["peak_accepts_per_s"] <= 30
+    assert figures["inbox_reads_per_device"] >= len(system.topology.lane_names())
