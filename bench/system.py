@@ -21,8 +21,10 @@ from deploy.local.ports import free_ports
 from edge.auth import PRIVATE
 from sinks import cassandra, redis
 from sinks.devices import Device, Registry
+from sinks.heads import Heads
 from sinks.inbox import InboxReader
 from streams.check import load_file
+from streams.envelope import position
 from streams.settings import Settings, read_settings
 from streams.topology import Topology
 
@@ -37,6 +39,10 @@ BY_STAGE: Final[Mapping[str, object]] = {
 #: Requests to a store in flight.
 AT_ONCE: Final = 64
 _ALL: Final = 100_000
+#: Accounts in one trip to Redis.
+_ACCOUNTS: Final = 1000
+#: The position at which lanes stand before the first event of a load.
+BEGIN: Final = position(1, 0)
 
 
 class Way(NamedTuple):
@@ -110,6 +116,18 @@ class Lockstep:
                 for name in load.names()
                 for home in load.homes()
             ))  # fmt: skip
+
+    async def know_heads(self, load: Load) -> None:
+        """Have every lane of every account stand at BEGIN, as if events had come before.
+
+        While a head is unknown a device reads its inbox to know that it is empty.
+        """
+        lanes, names = range(len(self.topology.lane_names())), load.names()
+        async with redis.connect(self.settings) as memory:
+            heads = Heads(memory, len(lanes))
+            for start in range(0, len(names), _ACCOUNTS):
+                some = names[start : start + _ACCOUNTS]
+                await heads.advance({(account, lane): BEGIN for account in some for lane in lanes})
 
     async def rows(self, load: Load) -> Mapping[str, list[int]]:
         """Read every lane of every account."""

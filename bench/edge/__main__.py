@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bench.child import Child
-from bench.edge.holders import LOCKSTEP, MADE, PEERS, Holder, edge, know_heads, peers
+from bench.edge.holders import LOCKSTEP, MADE, PEERS, Holder, edge, peers
 from bench.edge.sites import Figures, Polls, Sockets, warm
 from bench.measure import interleaved, medians, on, report, split
 from bench.plan import Load
@@ -53,7 +53,7 @@ async def prepare(system: Lockstep, load: Load) -> Holder:
     """Make the devices known to lockstep, and the heads of their accounts; its edge."""
     for part in (warm(load), load):
         await system.register(part)
-        await know_heads(system.settings, len(system.topology.lane_names()), part.names())
+        await system.know_heads(part)
     return await edge(system)
 
 

@@ -14,21 +14,15 @@ from typing import Any, Final, NamedTuple
 from bench.measure import on, split
 from bench.system import ROOT, Lockstep
 from deploy.local.ports import free_ports, is_free
-from sinks import redis
 from sinks.gateways import connect_gateways
-from sinks.heads import Heads
-from streams.envelope import position
 from streams.settings import Settings
 
 MADE: Final = ROOT / ".local" / "bench" / "python" / "bin" / "python"  # by make
 LOCKSTEP: Final = "lockstep"
 #: The gateways beside it, and whether each answers polls too: two of the libraries are for WebSockets only.
 PEERS: Final[Mapping[str, bool]] = {"aiohttp": True, "websockets": False, "picows": False}
-#: The position at which every lane of an account stands before anything is pushed.
-BEGIN: Final = position(1, 0)
 _START_S: Final = 30.0
 _STOP_S: Final = 10.0
-_AT_ONCE: Final = 1000
 
 
 class Holder(NamedTuple):
@@ -58,15 +52,6 @@ async def edge(system: Lockstep) -> Holder:
 
 def _port(address: Any) -> int:
     return int(address.address.rpartition(":")[2]) if address is not None else 0
-
-
-async def know_heads(settings: Settings, lanes: int, accounts: Sequence[str]) -> None:
-    """Have every lane of these accounts stand at BEGIN: nobody has to read an inbox then to know that it is empty."""
-    async with redis.connect(settings) as memory:
-        heads = Heads(memory, lanes)
-        for start in range(0, len(accounts), _AT_ONCE):
-            some = accounts[start : start + _AT_ONCE]
-            await heads.advance({(account, lane): BEGIN for account in some for lane in range(lanes)})
 
 
 @contextmanager

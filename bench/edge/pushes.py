@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Self
 
-from bench.edge.holders import BEGIN, Holder
+from bench.edge.holders import Holder
 from bench.plan import LANES, Load, Planned, account_name
+from bench.system import BEGIN
 from sinks import wire
 from sinks.socket import MAX_NOTES
 from sinks.wire import Delivery, Note

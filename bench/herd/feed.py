@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from bench.plan import Load, Planned, account_name
+from bench.system import BEGIN
 from sinks import cassandra, redis
 from sinks.cassandra import CassandraUnavailable
 from sinks.devices import Registry, is_cached
@@ -24,7 +25,7 @@ from sinks.presence import Presence
 from sinks.redis import RedisUnavailable
 from sinks.rows import row_of
 from sinks.socket import SocketSink
-from streams.envelope import VERSION, Envelope, Push, position
+from streams.envelope import VERSION, Envelope, Push
 from streams.settings import Settings
 from streams.topology import Topology
 
@@ -106,7 +107,7 @@ class Feed:
     def _envelope(self, planned: Planned) -> Envelope:
         now = time.time_ns() // 1_000_000
         return Envelope(
-            VERSION, b"topc", 0, position(1, planned.id), self._lane, account_name(self.load.run, planned.account),
+            VERSION, b"topc", 0, BEGIN + 1 + planned.id, self._lane, account_name(self.load.run, planned.account),
             "/bench", f"e{planned.id}", planned.type, now, now, now + LIFE_MS, now + LIFE_MS, "application/json",
             json.dumps(planned.data).encode(),
         )  # fmt: skip

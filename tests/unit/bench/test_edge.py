@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from bench.edge import __main__ as edge
-from bench.edge.holders import BEGIN, Holder
+from bench.edge.holders import Holder
 from bench.edge.polls import CONNECTIONS, Askers, Line, is_nothing_new
 from bench.edge.pushes import bodies
 from bench.edge.sites import Sockets
 from bench.plan import Load
+from bench.system import BEGIN
 from sinks import wire
 from sinks.socket import MAX_NOTES
 from tests.unit.bench.test_crowd import Wire
