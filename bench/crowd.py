@@ -112,6 +112,7 @@ class Device(asyncio.Protocol):
         """Ask for the upgrade."""
         self._transport = cast(asyncio.Transport, transport)
         self._data, self._open = b"", False
+        self.unacked = 0  # the hello says the same; before it nothing may be said
         key = base64.b64encode(b"sixteen bytes :)")
         self._write(
             b"GET /v1/socket HTTP/1.1\r\nHost: edge\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

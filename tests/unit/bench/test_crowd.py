@@ -81,7 +81,9 @@ async def test_a_device_that_comes_back_presents_its_newest_cursor_and_need_not_
         device.connection_made(wire)
         device.data_received(upgrade + said + said[:1])  # ends within a frame
         device.connection_lost(None)
+    assert device.unacked == ACK_EVERY
     device.connection_made(wire)
+    assert device.unacked == 0
     device.data_received(upgrade)
     hellos = [take(data) for data in wire.written[1::2]]
     assert len(wire.written) == 6
