@@ -68,12 +68,11 @@ def measure(system: Lockstep, others: Sequence[Holder], sizes: Sizes, directory:
         for holder in (ours, *others):
             sockets[holder.name] = Sockets(holder, load, stack.enter_context(Child("bench.crowd")), directory)
             if holder.polls:
-                polls[holder.name] = Polls(holder, stack.enter_context(Child("bench.edge.polls")), directory)
+                askers = stack.enter_context(Child("bench.edge.polls"))
+                polls[holder.name] = Polls(holder, load.names(), askers, directory)
         idle = {name: site.fill(keys) for name, site in sockets.items()}
-        for site in polls.values():
-            site.meet(keys, load.names())
         runs = 1 + sizes.runs
-        polled = interleaved({name: partial(site.poll, sizes.polls) for name, site in polls.items()}, runs)
+        polled = interleaved({name: partial(site.poll, keys, sizes.polls) for name, site in polls.items()}, runs)
         pushed = interleaved({name: partial(site.push, sizes.pushes) for name, site in sockets.items()}, runs)
         wrong = sum(site.wrong for site in polls.values()) + sum(site.judge() for site in sockets.values())
     return Found(idle, settled(polled), settled(pushed), wrong)

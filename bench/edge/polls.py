@@ -93,7 +93,9 @@ class Askers:
         self._wrong = 0
 
     async def meet(self, host: str, port: int, keys: str, accounts: Sequence[str]) -> int:
-        """Ask once for each account's device, without a cursor; open the connections. How many devices there are."""
+        """Ask once for each account's device, without a cursor; open connections anew. How many devices there are."""
+        self.close()
+        self._requests.clear()
         await asyncio.to_thread(self._first, host, port, keys, accounts)
         await self.open(host, port)
         return len(self._requests)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -96,19 +97,17 @@ class Sockets:
 class Polls:
     """The devices that poll (`bench.edge.polls`)."""
 
-    def __init__(self, holder: Holder, askers: Process, directory: Path) -> None:
+    def __init__(self, holder: Holder, accounts: Sequence[str], askers: Process, directory: Path) -> None:
         self.wrong = 0
         self._holder = holder
+        self._accounts = accounts[:POLLING]
         self._askers = askers
         self._path = directory / f"polls-{holder.name}.npy"
 
-    def meet(self, keys: str, accounts: list[str]) -> None:
-        """Have each poll a first time."""
+    def poll(self, keys: str, count: int) -> Figures:
+        """One run of polls, by devices that asked once before: an old cursor would be read against the inbox."""
         where = {"host": self._holder.host, "port": self._holder.port, "keys": keys}
-        self._askers.ask(do="meet", names=accounts[:POLLING], **where)
-
-    def poll(self, count: int) -> Figures:
-        """One run of polls."""
+        self._askers.ask(do="meet", names=self._accounts, **where)
         before = usage([self._holder.pid])
         answer = self._askers.ask(do="poll", rate=POLLS_PER_S, count=count, path=str(self._path))
         cpu = usage([self._holder.pid]).since(before).cpu_s

@@ -71,7 +71,8 @@ def test_the_benchmark_of_the_edge_finds_every_push_at_its_device_and_nothing_ne
     """Of lockstep, and of the gateways whose libraries the tests have too."""
     monkeypatch.setattr(sites, "REST", 0.1)
     system = Lockstep(running.pipeline)
-    sizes = edge.Sizes(connections=60, polls=200, pushes=240, runs=1)
+    monkeypatch.setattr(sites, "POLLING", 10)
+    sizes = edge.Sizes(connections=40, polls=100, pushes=160, runs=1)
     with peers(["aiohttp", "websockets"], sys.executable, system.settings, tmp_path) as others:
         found = edge.measure(system, others, sizes, tmp_path)
     assert found.wrong == 0
