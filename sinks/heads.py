@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sinks.redis import Redis, RedisUnavailable, bulk, command, is_forgotten, script, usable
+from sinks.redis import Redis, RedisUnavailable, bulk, is_forgotten, script, usable
 
 #: A head outlives every row it speaks of: a row lives for at most 7 days.
 LIFE_S: Final = 8 * 86_400
@@ -64,6 +64,12 @@ def _form(run_id: bytes, lane: int) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(parts) + read + b"$%d\r\np:{%b}\r\n" + read + b"$%d\r\nd:{%b}\r\n"
 
 
+def _read_form(run_id: bytes, lanes: int) -> bytes:
+    """The command that reads all heads of an account, with room for its name."""
+    fields = [bulk(run_id + b"%d" % lane) for lane in range(lanes)]
+    return b"*%d\r\n" % (2 + lanes) + bulk(b"HMGET") + b"$%d\r\nh:{%b}\r\n" + b"".join(fields)
+
+
 class Heads:
     """Heads of accounts in Redis."""
 
@@ -73,6 +79,7 @@ class Heads:
         self._lanes = lanes
         self._run_id = b""
         self._forms: dict[int, bytes] = {}  # by lane, of this life of Redis
+        self._read_form = b"", b""  # of which life of Redis, and the form
         self._asked: dict[str, list[Asked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._life = b""
@@ -149,11 +156,14 @@ class Heads:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, asked: Mapping[str, Sequence[Asked]]) -> None:
-        fields = [self._redis.run_id + b"%d" % lane for lane in range(self._lanes)]
+        life, form = self._read_form
+        if life != self._redis.run_id:
+            life = self._redis.run_id
+            form = _read_form(life, self._lanes)
+            self._read_form = life, form
+        names = [account.encode() for account in asked]
         try:
-            replies = await self._redis.call(
-                *(command(b"HMGET", b"h:{%b}" % account.encode(), *fields) for account in asked)
-            )
+            replies = await self._redis.pipeline(b"".join([form % (len(n) + 4, n) for n in names]), len(names))
         except RedisUnavailable as error:
             for waiting in asked.values():
                 _fail(waiting, error)
