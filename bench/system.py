@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +20,11 @@ from deploy.local.pipeline import Pipeline, environment
 from deploy.local.ports import free_ports
 from edge.auth import PRIVATE
 from sinks import cassandra, redis
+from sinks.cassandra import CassandraUnavailable
 from sinks.devices import Device, Registry
 from sinks.heads import Heads
 from sinks.inbox import InboxReader
+from sinks.redis import RedisUnavailable
 from streams.check import load_file
 from streams.envelope import position
 from streams.settings import Settings, read_settings
@@ -39,6 +41,7 @@ BY_STAGE: Final[Mapping[str, object]] = {
 #: Requests to a store in flight.
 AT_ONCE: Final = 64
 _ALL: Final = 100_000
+_TRIES: Final = 10
 #: Accounts in one trip to Redis.
 _ACCOUNTS: Final = 1000
 #: The position at which lanes stand before the first event of a load.
@@ -109,7 +112,7 @@ class Lockstep:
 
             async def put(account: str, device: Device) -> None:
                 async with gate:
-                    await registry.put(account, device)
+                    await patiently(lambda: registry.put(account, device))
 
             await asyncio.gather(*(
                 put(name, Device(home.id, home.type, "2.0", "socket", "", (), now))
@@ -144,6 +147,16 @@ class Lockstep:
 
             await asyncio.gather(*(read(account, lane) for account in found for lane in range(lanes)))
         return found
+
+
+async def patiently(attempt: Callable[[], Awaitable[None]]) -> None:
+    """Try again while a store is too busy with all that is registered at once. Raises what the last try raised."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await attempt()
+        except (CassandraUnavailable, RedisUnavailable):
+            await asyncio.sleep(1.0)
+    return await attempt()
 
 
 @contextmanager

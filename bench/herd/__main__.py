@@ -34,6 +34,7 @@ from deploy.local.pipeline import Member
 from deploy.local.ports import free_ports
 from deploy.local.servers import local_servers
 from sinks import cassandra
+from sinks.cassandra import Cassandra
 
 GATEWAYS: Final = 4
 #: Most devices of a process, which may have 20,000 files open; there are at least two.
@@ -103,14 +104,14 @@ async def drill(system: Lockstep, gateways: Gateways, sizes: Sizes, directory: P
         await asyncio.gather(*(
             asyncio.to_thread(flock.ask, **order, part=part, parts=len(flocks)) for part, flock in enumerate(flocks)
         ))  # fmt: skip
-        async with open_stores(system.settings, system.topology) as stores:
+        async with open_stores(system.settings, system.topology) as stores, cassandra.connect(system.settings) as disk:
             feed = Feed(stores, load, system.topology.lane_names().index(LANE), sizes.rate)
             feeding = asyncio.create_task(feed.run())
             await asyncio.sleep(sizes.before)
-            reads, killed = await reads_of_inbox(system), time.monotonic_ns()
+            reads, killed = await reads_of_inbox(disk), time.monotonic_ns()
             gateways.members[0].kill()
             await back(flocks, sizes.devices, len(gateways.places))
-            reads = await reads_of_inbox(system) - reads
+            reads = await reads_of_inbox(disk) - reads
             await asyncio.sleep(sizes.after)
             feed.end()
             await feeding
@@ -118,10 +119,9 @@ async def drill(system: Lockstep, gateways: Gateways, sizes: Sizes, directory: P
         return Drill(feed.load, np.array(feed.handed_over), killed, reads, await collect(flocks, directory))
 
 
-async def reads_of_inbox(system: Lockstep) -> int:
+async def reads_of_inbox(disk: Cassandra) -> int:
     """Reads of the inbox that Cassandra has counted so far. Raises CassandraUnavailable."""
-    async with cassandra.connect(system.settings) as disk:
-        return int((await disk.execute(_READS, (system.settings.cassandra.keyspace,)))[0][0])
+    return int((await disk.execute(_READS, (disk.session.keyspace,)))[0][0])
 
 
 async def counts(flocks: Sequence[Child]) -> Mapping[str, int]:
