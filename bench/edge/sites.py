@@ -20,8 +20,8 @@ from bench.runs import PATIENCE, Incomplete
 POLLS_PER_S: Final = 2000.0
 #: Devices that poll, at most; each waits for its turn.
 POLLING: Final = 1000
-#: Devices that connect before memory is read first: one for so many.
-WARM: Final = 20
+#: Devices that connect before memory is read first, at most: by then a gateway has what it takes once.
+WARM: Final = 500
 #: Seconds in which a gateway comes to rest after all have connected.
 REST: Final = 3.0
 #: Seconds of CPU that the system tells apart; a short run may have used none.
@@ -38,7 +38,7 @@ class Process(Protocol):
 
 def warm(load: Load) -> Load:
     """The devices that connect first, and are not counted."""
-    return load._replace(run=f"{load.run}-warm", accounts=max(1, load.accounts // WARM))
+    return load._replace(run=f"{load.run}-warm", accounts=min(WARM, load.accounts))
 
 
 class Sockets:
