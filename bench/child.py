@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import IO, Any, Self
+
+
+async def serve(obey: Callable[[dict[str, Any]], Awaitable[Any]]) -> None:
+    """In the process: take orders until there are no more."""
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        print(json.dumps(await obey(json.loads(line))), flush=True)
 
 
 class ChildFailed(Exception):

@@ -1,15 +1,14 @@
 """The process that is the devices: each holds a socket, acks, and notes when it was sent which event.
 
-Orders: {do: "connect", host, port, keys, load} -> how many are live; {do: "shown"} -> events shown so far; {do: "save",
-path} -> the same, with all of them in a file: arrays of account, device (its place in the load's homes), number of the
-event, and the moment at which it came (monotonic, ns).
+Orders: {do: "connect", host, port, keys, load, acks} -> how many are live, and ack if `acks`; {do: "shown"} -> events
+shown so far; {do: "save", path} -> the same, with all of them in a file: arrays of account, device (its place in the
+load's homes), number of the event, and the moment at which it came (monotonic, ns).
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import sys
 import time
 from array import array
@@ -21,6 +20,7 @@ from typing import Any, Final, cast
 import msgspec
 import numpy as np
 
+from bench.child import serve
 from bench.plan import Load
 from edge.auth import issue
 from edge.frames import CLOSE, PING, PONG, TEXT
@@ -46,6 +46,7 @@ class Message(msgspec.Struct, gc=False):
 
     type: str
     item: Item | None = None
+    cursor: str = ""
 
 
 _decode = msgspec.json.Decoder(Message).decode
@@ -86,18 +87,19 @@ class Arrivals:
         self.numbers.append(number)
         self.times.append(time.monotonic_ns())
 
-    def save(self, path: str) -> None:
-        """Write all to a file."""
-        columns = (self.accounts, self.devices, self.numbers, self.times)
-        np.save(path, np.array([np.frombuffer(column, np.int64) for column in columns]))
+    def table(self) -> Any:
+        """All, a row of an array each."""
+        return np.array([self.accounts, self.devices, self.numbers, self.times], np.int64)
 
 
 class Device(asyncio.Protocol):
     """One socket."""
 
-    def __init__(self, place: tuple[int, int], token: str, arrivals: Arrivals) -> None:
+    def __init__(self, place: tuple[int, int], token: str, arrivals: Arrivals, acks: bool = True) -> None:
+        """`acks`: whether it says what it has."""
         self.live: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.unacked = 0
+        self.acks = acks
         self._place = place
         self._token = token
         self._arrivals = arrivals
@@ -109,6 +111,8 @@ class Device(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
         self._transport = cast(asyncio.Transport, transport)
+        self._data, self._open = b"", False
+        self.unacked = 0  # the hello says the same; before it nothing may be said
         key = base64.b64encode(b"sixteen bytes :)")
         self._write(
             b"GET /v1/socket HTTP/1.1\r\nHost: edge\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -131,7 +135,8 @@ class Device(asyncio.Protocol):
                 return
             assert head.startswith(b"HTTP/1.1 101"), head
             self._open = True
-            self._say({"type": "hello", "token": self._token, "cursor": ""})
+            self.upgraded()
+            self._say({"type": "hello", "token": self._token, "cursor": self._cursor})
         whole = 0
         for opcode, payload, end in frames(data):
             self._take(opcode, payload)
@@ -146,16 +151,25 @@ class Device(asyncio.Protocol):
                     self._arrivals.add(*self._place, int(event[1:]))
                 self._cursor = message.item.cursor
                 self.unacked += 1
-                if self.unacked >= ACK_EVERY:
+                if self.acks and self.unacked >= ACK_EVERY:
                     self.ack()
-            elif message.type == "sync_end" and not self.live.done():
-                self.live.set_result(None)
+            elif message.type == "sync_end":
+                self._cursor = message.cursor
+                self.synced()
             elif message.type == "error":
                 print(payload.decode(), file=sys.stderr)
         elif opcode == PING:
             self._write(masked(PONG, payload))
         elif opcode == CLOSE and self._transport is not None:
             self._transport.close()
+
+    def upgraded(self) -> None:
+        """The connection is a WebSocket."""
+
+    def synced(self) -> None:
+        """All that was missed has come; it may come again."""
+        if not self.live.done():
+            self.live.set_result(None)
 
     def ack(self) -> None:
         """Say that all so far is taken."""
@@ -178,20 +192,20 @@ class Crowd:
         self._devices: list[Device] = []
         self._gate = asyncio.Semaphore(AT_ONCE)
 
-    async def connect(self, host: str, port: int, keys: str, load: Load) -> int:
+    async def connect(self, host: str, port: int, keys: str, load: Load, acks: bool) -> int:
         """Open the sockets of a load's accounts; how many there are. Raises ConnectionError."""
         homes = [(place, home) for place, home in enumerate(load.homes()) if home.on]
-        await asyncio.gather(*(
-            self._connect(host, port, (account, place), issue(Path(keys), Tokens(), home.id, name, home.type, LIFE_S))
+        devices = (
+            Device((account, place), issue(Path(keys), Tokens(), home.id, name, home.type, LIFE_S), self.arrivals, acks)
             for account, name in enumerate(load.names())
             for place, home in homes
-        ))  # fmt: skip
+        )
+        await asyncio.gather(*(self._connect(host, port, device) for device in devices))
         return len(self._devices)
 
-    async def _connect(self, host: str, port: int, place: tuple[int, int], token: str) -> None:
+    async def _connect(self, host: str, port: int, device: Device) -> None:
         async with self._gate:
-            make = partial(Device, place, token, self.arrivals)
-            _, device = await asyncio.get_running_loop().create_connection(make, host, port)
+            await asyncio.get_running_loop().create_connection(lambda: device, host, port)
             async with asyncio.timeout(_HELLO_SECONDS):
                 await device.live
             self._devices.append(device)
@@ -201,26 +215,26 @@ class Crowd:
         while True:
             await asyncio.sleep(ACK_SECONDS)
             for device in self._devices:
-                if device.unacked:
+                if device.unacked and device.acks:
                     device.ack()
 
 
-async def serve() -> None:
+async def main() -> None:
     """Take orders until there are no more."""
     crowd = Crowd()
     acking = asyncio.create_task(crowd.ack_in_time())
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        print(json.dumps(await _obey(crowd, json.loads(line))), flush=True)
+    await serve(partial(_obey, crowd))
     acking.cancel()
 
 
 async def _obey(crowd: Crowd, order: dict[str, Any]) -> int:
     if order["do"] == "connect":
-        return await crowd.connect(order["host"], order["port"], order["keys"], Load(*order["load"]))
+        place = order["host"], order["port"], order["keys"]
+        return await crowd.connect(*place, Load(*order["load"]), order["acks"])
     if order["do"] == "save":
-        crowd.arrivals.save(order["path"])
+        np.save(order["path"], crowd.arrivals.table())
     return len(crowd.arrivals.numbers)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(main())

@@ -64,7 +64,7 @@ class Bench:
         way = self._system.way
         await self._system.register(self._load)
         await asyncio.to_thread(
-            self._crowd.ask, do="connect", host=way.host, port=way.port, keys=way.keys, load=self._load
+            self._crowd.ask, do="connect", host=way.host, port=way.port, keys=way.keys, load=self._load, acks=True
         )
         return self
 

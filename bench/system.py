@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,13 @@ from deploy.local.ports import free_ports
 from deploy.local.topologies import sockets_only
 from edge.auth import PRIVATE
 from sinks import cassandra, redis
+from sinks.cassandra import CassandraUnavailable
 from sinks.devices import Device, Registry
+from sinks.heads import Heads
 from sinks.inbox import InboxReader
+from sinks.redis import RedisUnavailable
 from streams.check import load_file
+from streams.envelope import position
 from streams.settings import Settings, read_settings
 from streams.topology import Topology
 
@@ -36,6 +40,11 @@ BY_STAGE: Final[Mapping[str, object]] = {
 #: Requests to a store in flight.
 AT_ONCE: Final = 64
 _ALL: Final = 100_000
+_TRIES: Final = 10
+#: Accounts in one trip to Redis.
+_ACCOUNTS: Final = 1000
+#: The position at which lanes stand before the first event of a load.
+BEGIN: Final = position(1, 0)
 
 
 class Way(NamedTuple):
@@ -102,13 +111,25 @@ class Lockstep:
 
             async def put(account: str, device: Device) -> None:
                 async with gate:
-                    await registry.put(account, device)
+                    await patiently(lambda: registry.put(account, device))
 
             await asyncio.gather(*(
                 put(name, Device(home.id, home.type, "2.0", "socket", "", (), now))
                 for name in load.names()
                 for home in load.homes()
             ))  # fmt: skip
+
+    async def know_heads(self, load: Load) -> None:
+        """Have every lane of every account stand at BEGIN, as if events had come before.
+
+        While a head is unknown a device reads its inbox to know that it is empty.
+        """
+        lanes, names = range(len(self.topology.lane_names())), load.names()
+        async with redis.connect(self.settings) as memory:
+            heads = Heads(memory, len(lanes))
+            for start in range(0, len(names), _ACCOUNTS):
+                some = names[start : start + _ACCOUNTS]
+                await heads.advance({(account, lane): BEGIN for account in some for lane in lanes})
 
     async def rows(self, load: Load) -> Mapping[str, list[int]]:
         """Read every lane of every account."""
@@ -125,6 +146,16 @@ class Lockstep:
 
             await asyncio.gather(*(read(account, lane) for account in found for lane in range(lanes)))
         return found
+
+
+async def patiently(attempt: Callable[[], Awaitable[None]]) -> None:
+    """Try again while a store is too busy with all that is registered at once. Raises what the last try raised."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await attempt()
+        except (CassandraUnavailable, RedisUnavailable):
+            await asyncio.sleep(1.0)
+    return await attempt()
 
 
 @contextmanager

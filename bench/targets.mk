@@ -3,7 +3,8 @@
 # Programs that lockstep is measured beside, made by the targets that need them.
 PEERS := .local/bench
 
-.PHONY: bench-scaling bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence sizing bench-push
+.PHONY: bench-scaling bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence bench-edge bench-herd sizing \
+	bench-push
 
 bench-scaling: venv ## replay a tenfold burst against the chart's autoscaling and KEDA's defaults, in a model
 	$(BIN)/python -m bench.scaling
@@ -31,6 +32,13 @@ bench-inbox: venv ## measure a row of the inbox, beside the driver's own batches
 
 bench-presence: venv ## measure a look-up of who is online, beside redis-py; ACCOUNTS=N, LOOKUPS=N: so many
 	@$(BIN)/python -m bench.presence
+
+bench-edge: venv ## measure sockets, polls and pushes, beside aiohttp, websockets and picows; CONNECTIONS=N, PUSHES=N
+	@$(MAKE) --no-print-directory $(PEERS)/python/stamp
+	@$(BIN)/python -m bench.edge
+
+bench-herd: venv ## kill one of four gateways and measure how its devices come back; DEVICES=N, RATE=N
+	@$(BIN)/python -m bench.herd
 
 sizing: venv ## compute pods, partitions, memory and disks of a load; LOAD="--events N --devices N ..."
 	@$(BIN)/python -m bench.sizing $(LOAD)

@@ -103,7 +103,8 @@ class Gateway:
         return self._http()
 
     def hello(self, connection: Connection, text: bytes) -> None:
-        """The first message of a connection; checked in its turn."""
+        """The first message of a connection; checked in its turn, whose time is not the device's."""
+        self._greeting.discard(connection)
         self.hellos.add(partial(self._hello, connection, text))
 
     def message(self, connection: Connection, text: bytes) -> None:
@@ -145,6 +146,9 @@ class Gateway:
     def _hello(self, connection: Connection, text: bytes) -> None:
         if connection.phase is not Phase.VERIFYING:
             return
+        if self.draining:
+            connection.abort()
+            return
         now = self._clock()
         try:
             message = messages.decode(text)
@@ -170,7 +174,6 @@ class Gateway:
             self._opened(connection, session, identity.expires - now)
 
     def _opened(self, connection: Connection, session: Session, token_life: float) -> None:
-        self._greeting.discard(connection)
         life = self._settings.lifetime * _random.uniform(1 - _SPREAD, 1)
         connection.ends = self.tick + int(min(life, max(token_life, 0) + GRACE_S))
         connection.slot = self._ring.add(connection)

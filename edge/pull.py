@@ -111,6 +111,8 @@ class Pull:
         heads = await read_heads(self._stores.heads, account, len(self._lanes))
         now = self._clock()
         full = ask.fresh or ask.cursor.as_of < now - FULL_READ_S
+        if not full and not ask.wait and _knows_all(ask, heads):  # most polls end here
+            return self._unchanged(heads)
         cursor = ask.cursor._replace(as_of=int(now)) if full else ask.cursor
         page = await self._read(ask, cursor, heads, full=full)
         if page.more and full and not ask.fresh:
@@ -203,13 +205,16 @@ class Pull:
 
     def _answer(self, ask: Ask, cursor: Cursor, found: Found) -> web.Response:
         """The page, or 304 where the device would learn nothing from it."""
-        page, tag = found.page, _tag(found.heads)
+        page = found.page
         stands = cursor._replace(positions=page.positions)
-        if stands == ask.cursor and not ask.fresh and _nothing_above(stands, found.heads) and _matches(ask.tag, tag):
-            self.unchanged += 1
-            return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "no-store"})
+        if stands == ask.cursor and not ask.fresh and _knows_all(ask, found.heads):
+            return self._unchanged(found.heads)
         self.pages += 1
-        return _response(page, cursors.encode(stands), tag, round(found.after), ask.accepts)
+        return _response(page, cursors.encode(stands), _tag(found.heads), round(found.after), ask.accepts)
+
+    def _unchanged(self, heads: Sequence[int]) -> web.Response:
+        self.unchanged += 1
+        return web.Response(status=304, headers={"ETag": _tag(heads), "Cache-Control": "no-store"})
 
     async def _recipient(self, identity: Identity) -> Recipient:
         device = await self._stores.registry.get(identity.account, identity.device)
@@ -231,8 +236,16 @@ class Pull:
         return cursor, False
 
 
+def _knows_all(ask: Ask, heads: Sequence[int]) -> bool:
+    """Whether the request's cursor is at the heads, and its tag is theirs."""
+    return _nothing_above(ask.cursor, heads) and _matches(ask.tag, _tag(heads))
+
+
 def _nothing_above(cursor: Cursor, heads: Sequence[int]) -> bool:
     """Whether all heads are known and the cursor is at or above them."""
+    if heads == cursor.positions:
+        lowest: int = min(heads)
+        return lowest >= 0
     return all(0 <= head <= position for head, position in zip(heads, cursor.positions, strict=True))
 
 

@@ -52,9 +52,13 @@ class Reports:
 
     def presented(self, kind: Literal["acked", "pulled"], account: str, device: str, positions: Sequence[int]) -> None:
         """A device came with a cursor: it has everything up to there. The same positions again say nothing new."""
-        key = account, device
-        known = self._presented.pop(key, None)
-        self._presented[key] = tuple(positions)
+        key, now = (account, device), tuple(positions)
+        known = self._presented.get(key)
+        if known == now:
+            self._presented.move_to_end(key)
+            return
+        self._presented[key] = now
+        self._presented.move_to_end(key)
         if len(self._presented) > _REMEMBERED:
             self._presented.popitem(last=False)
         before = known if known is not None and len(known) == len(positions) else (-1,) * len(positions)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sinks.redis import Redis, RedisUnavailable, bulk, command, is_forgotten, script, usable
+from sinks.redis import Redis, RedisUnavailable, bulk, is_forgotten, script, usable
 
 #: A head outlives every row it speaks of: a row lives for at most 7 days.
 LIFE_S: Final = 8 * 86_400
@@ -44,6 +44,10 @@ return 1
 """)
 
 
+#: What one reader waits for.
+Asked = asyncio.Future[tuple[int, ...]]
+
+
 class AccountState(NamedTuple):
     """What Redis knew of an account: the head before the raise (-1 unknown), flat HGETALL replies of `p:` and `d:`."""
 
@@ -60,6 +64,12 @@ def _form(run_id: bytes, lane: int) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(parts) + read + b"$%d\r\np:{%b}\r\n" + read + b"$%d\r\nd:{%b}\r\n"
 
 
+def _read_form(run_id: bytes, lanes: int) -> bytes:
+    """The command that reads all heads of an account, with room for its name."""
+    fields = [bulk(run_id + b"%d" % lane) for lane in range(lanes)]
+    return b"*%d\r\n" % (2 + lanes) + bulk(b"HMGET") + b"$%d\r\nh:{%b}\r\n" + b"".join(fields)
+
+
 class Heads:
     """Heads of accounts in Redis."""
 
@@ -69,7 +79,8 @@ class Heads:
         self._lanes = lanes
         self._run_id = b""
         self._forms: dict[int, bytes] = {}  # by lane, of this life of Redis
-        self._asked: dict[str, asyncio.Future[tuple[int, ...]]] = {}
+        self._read_form = b"", b""  # of which life of Redis, and the form
+        self._asked: dict[str, list[Asked]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._life = b""
         self._since = 0.0  # when that life was first seen
@@ -112,13 +123,12 @@ class Heads:
 
         Raises RedisUnavailable.
         """
-        future = self._asked.get(account)
-        if future is None:
-            loop = asyncio.get_running_loop()
-            if not self._asked:
-                loop.call_soon(self._flush)
-            future = self._asked[account] = loop.create_future()
-        return await asyncio.shield(future)  # one waiter's end is not the other's
+        loop = asyncio.get_running_loop()
+        if not self._asked:
+            loop.call_soon(self._flush)
+        asked: Asked = loop.create_future()  # one for each reader: the end of one is not another's
+        self._asked.setdefault(account, []).append(asked)
+        return await asked
 
     def settled(self) -> bytes:
         """The life of Redis, for `fill`; empty until it has been the same for so long that every `store` knows it too:
@@ -145,26 +155,34 @@ class Heads:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, asked: Mapping[str, asyncio.Future[tuple[int, ...]]]) -> None:
-        fields = [self._redis.run_id + b"%d" % lane for lane in range(self._lanes)]
+    async def _answer(self, asked: Mapping[str, Sequence[Asked]]) -> None:
+        life, form = self._read_form
+        if life != self._redis.run_id:
+            life = self._redis.run_id
+            form = _read_form(life, self._lanes)
+            self._read_form = life, form
+        names = [account.encode() for account in asked]
         try:
-            replies = await self._redis.call(
-                *(command(b"HMGET", b"h:{%b}" % account.encode(), *fields) for account in asked)
-            )
+            replies = await self._redis.pipeline(b"".join([form % (len(n) + 4, n) for n in names]), len(names))
         except RedisUnavailable as error:
-            for future in asked.values():
-                _fail(future, error)
+            for waiting in asked.values():
+                _fail(waiting, error)
             return
-        for (account, future), reply in zip(asked.items(), replies, strict=True):
+        for (account, waiting), reply in zip(asked.items(), replies, strict=True):
             try:
-                future.set_result(tuple(_position(head, account) for head in usable(reply) or [None] * self._lanes))
+                heads = tuple([_position(head, account) for head in usable(reply) or [None] * self._lanes])
             except RedisUnavailable as error:
-                _fail(future, error)
+                _fail(waiting, error)
+                continue
+            for future in waiting:
+                if not future.done():  # its reader has gone
+                    future.set_result(heads)
 
 
-def _fail(future: asyncio.Future[tuple[int, ...]], error: RedisUnavailable) -> None:
-    future.set_exception(error)
-    future.exception()  # seen, also where every waiter has gone
+def _fail(waiting: Iterable[Asked], error: RedisUnavailable) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_exception(error)
 
 
 def _position(reply: Any, account: str) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-from typing import Any
 
 import redis.asyncio as redis
 from aiohttp import WSMsgType, web
+
+from bench.peers.holding import read_token
 
 CONFIG = json.loads(os.environ["TEXTBOOK"])
 
@@ -25,7 +25,7 @@ class Gateway:
         socket = web.WebSocketResponse(protocols=("lockstep.v1",), compress=False)
         await socket.prepare(request)
         hello = await socket.receive_json()
-        account, device, type_ = _claims(hello["token"])
+        account, device, type_ = read_token(hello["token"])
         await self._redis.hset(f"devices:{account}", device, type_)
         await self._redis.set(f"online:{account}:{device}", CONFIG["push"])
         self._sockets[account, device] = socket
@@ -46,13 +46,6 @@ class Gateway:
                 "data": event["data"], "cursor": ""}  # fmt: skip
         await socket.send_json({"type": "notification", "item": item})
         return web.Response()
-
-
-def _claims(token: str) -> tuple[str, str, str]:
-    """Account, device and type of a token; nobody checks its signature here."""
-    body = token.split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    return claims["account"], claims["sub"], claims["type"]
 
 
 def main() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench import idle, latency, pipeline
+from bench.edge import __main__ as edge
+from bench.edge import sites
+from bench.edge.holders import peers
+from bench.herd import __main__ as herd
 from bench.system import Lockstep, start
 from bench.textbook import textbook
 from deploy.local.config import Endpoints
@@ -58,3 +63,43 @@ async def test_the_benchmark_of_latency_finds_every_event_also_those_of_the_floo
     assert found.keys() == {
         "rate_per_s", "critical_p50_ms", "critical_p99_ms", "flood_events_per_s", "critical_p99_flood_ratio", "wrong",
     }  # fmt: skip
+
+
+def test_the_benchmark_of_the_edge_finds_every_push_at_its_device_and_nothing_new_in_every_poll(
+    running: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of lockstep, and of the gateways whose libraries the tests have too."""
+    monkeypatch.setattr(sites, "REST", 0.1)
+    system = Lockstep(running.pipeline)
+    monkeypatch.setattr(sites, "POLLING", 10)
+    sizes = edge.Sizes(connections=40, polls=100, pushes=160, runs=1)
+    with peers(["aiohttp", "websockets"], sys.executable, system.settings, tmp_path) as others:
+        found = edge.measure(system, others, sizes, tmp_path)
+    assert found.wrong == 0
+    assert found.idle.keys() == found.pushes.keys() == {"lockstep", "aiohttp", "websockets"}
+    assert found.polls.keys() == {"lockstep", "aiohttp"}
+    assert list(edge.figures(found)) == [
+        "idle_kib_per_connection", "poll_cpu_us", "poll_p99_ms", "polls_per_s", "pushes_per_s", "pushes_per_cpu_s",
+        "wrong",
+    ]  # fmt: skip
+
+
+async def test_the_drill_finds_every_event_at_every_device_also_at_those_that_lost_their_gateway(
+    running: System, tmp_path: Path
+) -> None:
+    """Three gateways beside that of the other tests."""
+    system = Lockstep(running.pipeline)
+    gateways = herd.start(system, 3)
+    sizes = herd.Sizes(devices=90, processes=2, rate=100.0, before=1.0, after=0.5)
+    try:
+        found = await herd.drill(system, gateways, sizes, tmp_path)
+    finally:
+        for member in gateways.members:
+            member.kill()
+    figures = herd.figures(found, 3)
+    assert list(figures) == [
+        "devices", "all_back_s", "peak_accepts_per_s", "push_p99_ms_others", "inbox_reads_per_device", "lost",
+    ]  # fmt: skip
+    assert (figures["devices"], figures["lost"]) == (90, 0)
+    assert 1 <= figures["peak_accepts_per_s"] <= 30
+    assert figures["inbox_reads_per_device"] >= len(system.topology.lane_names())

@@ -10,7 +10,7 @@ import pytest
 
 from sinks.heads import LIFE_S, Heads
 from sinks.presence import Presence
-from sinks.redis import Redis, ReplyError, command, connect
+from sinks.redis import Redis, RedisUnavailable, ReplyError, command, connect
 from streams.settings import Settings
 
 LANES = 4
@@ -134,3 +134,29 @@ async def test_unknown_heads_are_filled_where_the_reader_is_still_registered(
     await presence.remove(account, "tv", epoch)
     assert not await heads.fill(account, "tv", epoch, life, {3: 4})
     assert await heads.read(account) == (0, 7, 10, -1)
+
+
+async def test_reads_of_one_turn_share_a_trip_and_the_end_of_one_reader_is_not_anothers(
+    memory: Redis, account: str
+) -> None:
+    """Three of one account, one of another; one of the three goes away meanwhile."""
+    heads = Heads(memory, LANES)
+    await _up(heads, account, 7)
+    readers = [asyncio.create_task(heads.read(name)) for name in (account, account, account, account + "-2")]
+    await asyncio.sleep(0)
+    readers[0].cancel()
+    gone, *found = await asyncio.gather(*readers, return_exceptions=True)
+    assert isinstance(gone, asyncio.CancelledError)
+    assert found == [(7, -1, -1, -1)] * 2 + [(-1,) * LANES]
+    assert heads.trips == 1
+
+
+async def test_all_readers_hear_of_a_redis_that_is_away(store_settings: Settings, account: str) -> None:
+    """Also those of one account; one that has gone already hears nothing."""
+    async with connect(store_settings) as memory:
+        heads = Heads(memory, LANES)
+    readers = [asyncio.create_task(heads.read(account)) for _ in range(3)]
+    await asyncio.sleep(0)
+    readers[0].cancel()
+    found = await asyncio.gather(*readers, return_exceptions=True)
+    assert [type(each) for each in found] == [asyncio.CancelledError, RedisUnavailable, RedisUnavailable]

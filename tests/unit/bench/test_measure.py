@@ -92,7 +92,9 @@ def test_the_last_line_is_json_and_wrong_is_the_status(capsys: pytest.CaptureFix
     """A benchmark whose output was wrong fails."""
     assert report({"rate": 1.5, "wrong": 0}) == 0
     assert report({"rate": 1.5, "wrong": 2}) == 1
+    assert report({"rate": 1.5, "lost": 1}, "lost") == 1
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
         {"rate": 1.5, "wrong": 0},
         {"rate": 1.5, "wrong": 2},
+        {"rate": 1.5, "lost": 1},
     ]
