@@ -239,10 +239,11 @@ class Topology(_Strict, frozen=True):
         return product(by_lane, by_platform)
 
     def platforms_of(self, pattern: str, among: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """The platforms that a topic is made for, of all unless some are named."""
+        """The platforms that a topic is made for, of all unless some are named; none where there is no such topic."""
         spec = self.topics.get(pattern)
-        own = spec.platforms if spec is not None else ()
-        return tuple(name for name in among or self.platforms if not own or name in own)
+        if spec is None:
+            return ()
+        return tuple(name for name in among or self.platforms if not spec.platforms or name in spec.platforms)
 
     def _config(self, spec: TopicSpec) -> dict[str, str]:
         return {

@@ -102,6 +102,16 @@ def test_braces_stand_for_each_lane_and_platform() -> None:
     assert bind("push.{platform}.{lane}", "low", "apns") == "push.apns.low"
 
 
+def test_a_topic_is_made_for_the_platforms_that_it_names() -> None:
+    """For all where it names none, for none where it is not in the file: a topology of sockets has no retries."""
+    retries = {"push.{platform}.{lane}.retry": {**TOPIC, "platforms": ["apns"]}}
+    topology = made(topics={**SPEC["topics"], **retries})
+    assert topology.platforms_of("push.{platform}.{lane}.retry") == ("apns",)
+    assert topology.platforms_of("push.{platform}.{lane}.retry", ("socket",)) == ()
+    assert topology.platforms_of("push.{platform}.{lane}") == ("socket", "apns")
+    assert made().platforms_of("push.{platform}.{lane}.retry") == ()
+
+
 def test_a_worker_has_one_agent_for_each_topic() -> None:
     """Lanes and platforms of the worker, all where it names none."""
     topology = made()
