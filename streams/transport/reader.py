@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import confluent_kafka
@@ -12,6 +14,12 @@ from confluent_kafka import TopicPartition
 _AT_ONCE: Final = 2000  # records
 _FETCH: Final = 256 << 10  # bytes of a fetch: a trace often wants one record of a place, and no more
 _TIMEOUT: Final = 10.0  # seconds for the broker's answer
+_PAUSE: Final = 0.1  # seconds until a leader that was not one is looked for again
+#: What a broker says that leads a partition no longer, or not yet.
+_MOVED: Final = (
+    confluent_kafka.KafkaError.NOT_LEADER_FOR_PARTITION,
+    confluent_kafka.KafkaError.LEADER_NOT_AVAILABLE,
+)
 
 
 class RawRecord(NamedTuple):
@@ -160,22 +168,29 @@ def _consumer(servers: str, security: Mapping[str, str] | None) -> Iterator[Any]
 
 
 def _watermarks(consumer: Any, topic: str, partition: int) -> tuple[int, int]:
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT)
-    except confluent_kafka.KafkaException as error:
-        raise ReadFailed(f"{topic}[{partition}]: {error.args[0].str()}") from error
+    place = TopicPartition(topic, partition)
+    low, high = _answer(partial(consumer.get_watermark_offsets, place, timeout=_TIMEOUT), f"{topic}[{partition}]")
     return low, high
 
 
 def _offsets_for_time(consumer: Any, topic: str, partitions: Iterable[int], timestamp: int) -> dict[int, int]:
     wanted = [TopicPartition(topic, partition, timestamp) for partition in partitions]
-    try:
-        found = consumer.offsets_for_times(wanted, timeout=_TIMEOUT)
-    except confluent_kafka.KafkaException as error:
-        raise ReadFailed(f"{topic}: {error.args[0].str()}") from error
+    found = _answer(partial(consumer.offsets_for_times, wanted, timeout=_TIMEOUT), topic)
     return {
         tp.partition: tp.offset if tp.offset >= 0 else _watermarks(consumer, topic, tp.partition)[1] for tp in found
     }
+
+
+def _answer(ask: Callable[[], Any], what: str) -> Any:
+    """The cluster's answer; asked again while a partition's leader is another one than known. Raises ReadFailed."""
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        try:
+            return ask()
+        except confluent_kafka.KafkaException as error:
+            if error.args[0].code() not in _MOVED or time.monotonic() > deadline:
+                raise ReadFailed(f"{what}: {error.args[0].str()}") from error
+        time.sleep(_PAUSE)
 
 
 def _arrived(consumer: Any, patience: float) -> list[Any]:
