@@ -259,7 +259,7 @@ def counterexample(old: Schema, new: Schema, chance: random.Random, tries: int) 
     return None
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**64))
 def test_what_is_let_pass_takes_every_old_value(seed: int) -> None:
     """Judged by an independent validator."""
