@@ -65,7 +65,7 @@ class Lanes:
 def prepare(servers: str, topology: Topology, prefix: str, events: int, directory: Path) -> Scene:
     """The topics of a round, and the events in them."""
     settings = Settings(kafka=Kafka(servers=servers), topic_prefix=prefix)
-    apply(plan(topology, settings), settings)
+    apply([change for change in plan(topology, settings) if ".push." not in change.topic], settings)
     config = {topic.name: topic.config for topic in topology.all_topics()}
     few = max(1, events // FEW) if events > 20_000 else events
     new = [NewTopic(prefix + "short", topology.partitions, 1, config=config["ingest"])]
