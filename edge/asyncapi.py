@@ -32,7 +32,7 @@ class Said(NamedTuple):
 SOCKET: Final = {
     "hello": Said("receive", messages.Hello("eyJhbGciOiJFZDI1NTE5In0.e30.c2ln", "AQBrBkY5v6eYL4K6AAAA"),
                   ("welcome", "error")),
-    "ack": Said("receive", messages.Ack("AQBrBkY5v6eYL4K6AAAA", (_ITEM.id,))),
+    "ack": Said("receive", messages.Ack("AQBrBkY5v6eYL4K6AAAA", {_ITEM.id: "failed"})),
     "ping": Said("receive", messages.Ping(), ("pong",)),
     "welcome": Said("send", messages.Welcome("7-1764037305-3f", 55, 64)),
     "notification": Said("send", contract.Notification(_ITEM)),

@@ -11,7 +11,7 @@ import msgspec
 from edge.books import Books, Defect
 from edge.columns import Passed
 from edge.fates import passed_over
-from streams.outcomes import Kind
+from streams.outcomes import ANY_LANE, Kind
 
 #: The outcome that a stage which stores an event says of it; not its end, but all that the stage does.
 STORED: Final = "stored"
@@ -223,6 +223,8 @@ class _Judge:
         """What stands for a device: the fold of everything said of it, by rank."""
         books = self._books
         seq, lane, expires = books.position(place), books.notifications.lane[place] - 1, books.expires[place]
+        if books.acked.when(books.owner[place], device, ANY_LANE, seq) is not None:
+            return "acked"
         pushed = device in books.told[place]
         for kind, coverage in (("acked", books.acked), ("pulled", books.pulled)):
             at = coverage.when(books.owner[place], device, lane, seq)

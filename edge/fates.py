@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from streams.outcomes import DEVICE_LEVEL, RANGES, Kind
+from streams.outcomes import DEVICE_LEVEL, RANGES, Code, Kind
 
 #: What is known of a device, least first; of several the last stands.
 RANK: Final[tuple[Kind, ...]] = ("stored", "undeliverable", "pushed", "expired", "accepted", "pulled", "acked")
@@ -23,16 +23,21 @@ class Mark(NamedTuple):
     at: int
     stage: str
     detail: str = ""
+    code: Code | Literal[""] = ""
 
 
 class Fate(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands for a device; `ms` after the event's append in `ingest`, -1 where time alone decided."""
+    """What stands for a device; `ms` after the event's append in `ingest`, -1 where time alone decided.
+
+    `code`: the last that the device gave of it, if any.
+    """
 
     device: str
     outcome: Kind
     ms: int
     stage: str
     detail: str = ""
+    code: Code | Literal[""] = ""
 
     @property
     def terminal(self) -> bool:
@@ -64,13 +69,15 @@ def fold(marks: Iterable[Mark], targets: Iterable[str], appended: int, expires: 
 
 def _fate(device: str, marks: list[Mark], appended: int, expires: int, now: int) -> Fate:
     pushed = any(mark.kind == "pushed" for mark in marks)
-    counted = [mark for mark in marks if pushed or not passed_over(mark.kind, mark.at, expires)]
+    counted = [mark for mark in marks if pushed or mark.code or not passed_over(mark.kind, mark.at, expires)]
     best = max(counted, key=lambda mark: (RANK.index(mark.kind), -mark.at), default=None)
     if (best is None or best.kind not in DEVICE_LEVEL) and 0 <= expires < now:
         return Fate(device=device, outcome="expired", ms=-1, stage="", detail="never fetched")
     if best is None:
         return Fate(device=device, outcome="stored", ms=-1, stage="")
-    return Fate(device=device, outcome=best.kind, ms=best.at - appended, stage=best.stage, detail=best.detail)
+    last = max(reversed(counted), key=lambda mark: (bool(mark.code), mark.at))
+    ms = best.at - appended
+    return Fate(device=device, outcome=best.kind, ms=ms, stage=best.stage, detail=best.detail, code=last.code)
 
 
 def passed_over(kind: Kind, at: int, expires: int) -> bool:

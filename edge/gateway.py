@@ -188,6 +188,7 @@ class Gateway:
             return
         self.sessions.counts.acks += 1
         self._reports.ranges("acked", session.account, session.device, ranges)
+        self._reports.coded(session.account, session.device, message.codes)
 
     # -- presence that was lost
 

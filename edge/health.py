@@ -99,6 +99,9 @@ def export(gateway: Gateway, pull: Pull, reports: Reports, ingest: Ingest, metri
         ("edge_events_failed", "Events over HTTP that Kafka did not take in time.", lambda: ingest.counts.failed),
     ):
         metrics.counter(name, meaning, count)
+    metrics.labelled(
+        "edge_ack_codes", "Codes that devices gave of single items in acks.", ("code",), lambda: reports.codes
+    )
 
 
 _COUNTS: Final = {

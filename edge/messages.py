@@ -7,7 +7,13 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 
 from edge import frames
+from streams.outcomes import Code
 
+ItemId = Annotated[str, msgspec.Meta(pattern="^[0-7][0-9a-f]{31}$")]
+Codes = Annotated[
+    dict[ItemId, Code],
+    msgspec.Meta(max_length=256, description="By id of the item. `handled` is what an item without a code counts as."),
+]
 Cursor = Annotated[str, msgspec.Meta(description="Opaque; keep the newest one.")]
 
 
@@ -19,10 +25,10 @@ class Hello(msgspec.Struct, tag="hello", tag_field="type", frozen=True):
 
 
 class Ack(msgspec.Struct, tag="ack", tag_field="type", frozen=True):
-    """Everything at or below the cursor has been taken; `ids` are for the reader of a trace."""
+    """Everything at or below the cursor has been taken; `codes` say of single items what became of them."""
 
     cursor: str
-    ids: tuple[str, ...] = ()
+    codes: Codes = {}
 
 
 class Ping(msgspec.Struct, tag="ping", tag_field="type", frozen=True):

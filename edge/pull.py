@@ -18,6 +18,7 @@ from edge.encoding import CODECS, LEAST, choose
 from edge.identity import Identity
 from edge.item import Limits, Recipient
 from edge.load import Load
+from edge.messages import Codes
 from edge.page import Page, PageReader
 from edge.problems import Problem
 from edge.reports import Reports
@@ -38,9 +39,10 @@ _random = random.SystemRandom()
 
 
 class AckBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of POST acks."""
+    """The body of POST acks, as an ack on a socket."""
 
     cursor: str
+    codes: Codes = {}
 
 
 _ack_body = msgspec.json.Decoder(AckBody).decode
@@ -147,6 +149,7 @@ class Pull:
             raise problems.malformed("cursor", "it is of another account")
         await self._recipient(identity)
         self._reports.presented("acked", identity.account, identity.device, cursor.positions)
+        self._reports.coded(identity.account, identity.device, body.codes)
         return web.Response(status=204)
 
     # -- reading and waiting

@@ -6,14 +6,15 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Final, Literal, Protocol
 
 from edge.protocol import Range
+from streams.envelope import origin_of
 from streams.failpoints import reach
 from streams.murmur2 import partition_for
-from streams.outcomes import Outcome, encode_outcomes
+from streams.outcomes import ANY_LANE, CODES, Code, Outcome, encode_outcomes
 
 STAGE: Final = "edge"
 #: Outcomes are put into Kafka after so long (s), or when so many of a partition wait.
@@ -49,6 +50,7 @@ class Reports:
         self._waiting: dict[int, list[Outcome]] = {}
         self._presented: OrderedDict[tuple[str, str], tuple[int, ...]] = OrderedDict()
         self.waiting = self.reported = self.dropped = 0
+        self.codes: dict[tuple[str, ...], float] = {(code,): 0 for code in CODES}  # that devices gave
 
     def presented(self, kind: Literal["acked", "pulled"], account: str, device: str, positions: Sequence[int]) -> None:
         """A device came with a cursor: it has everything up to there. The same positions again say nothing new."""
@@ -70,6 +72,13 @@ class Reports:
         for lane, since, to in ranges:
             if to > max(since, 0):
                 self._add(account, Outcome(kind, account, to, (device,), since=since, lane=lane))
+
+    def coded(self, account: str, device: str, codes: Mapping[str, Code]) -> None:
+        """What became of single items, by their ids."""
+        for id_, code in codes.items():
+            seq, _, _ = origin_of(bytes.fromhex(id_))
+            self.codes[(code,)] += 1
+            self._add(account, Outcome("acked", account, seq, (device,), code, seq - 1, ANY_LANE))
 
     def _add(self, account: str, outcome: Outcome) -> None:
         if self.waiting >= MAX_WAITING:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -14,7 +15,7 @@ from streams.deadletters import Done, read_dead_letter, read_done
 from streams.envelope import Envelope, Push, is_tick, notification_id, offset_of, position
 from streams.event import BadEvent, Event
 from streams.marker import is_marker
-from streams.outcomes import EVENT_LEVEL, RANGES, Kind, Outcome, decode_outcomes
+from streams.outcomes import ANY_LANE, CODES, EVENT_LEVEL, RANGES, Code, Kind, Outcome, decode_outcomes
 from streams.policies import policies
 from streams.record import Record
 from streams.topology import Topology
@@ -191,7 +192,12 @@ class Reports:
 
     def _range(self, outcome: Outcome, at: int, stage: str) -> None:
         covers = outcome.since < self._subject.seq <= outcome.seq
-        if covers and outcome.lane == self._lane and outcome.account == self._subject.account:
+        if not covers or outcome.account != self._subject.account:
+            return
+        if outcome.lane == ANY_LANE:
+            code: Code | Literal[""] = next((each for each in CODES if each == outcome.detail), "")
+            self.marks += [Mark(device, outcome.kind, at, stage, "by its id", code) for device in outcome.devices]
+        elif outcome.lane == self._lane:
             detail = f"cursor at {self._subject.partition}:{offset_of(outcome.seq)}"
             self.marks += [Mark(device, outcome.kind, at, stage, detail) for device in outcome.devices]
 
@@ -265,7 +271,9 @@ def _verdict(devices: list[Fate], said: list[Said], steps: list[Step]) -> str:
     """Devices outrank the event: a replay may find stale or superseded what has been delivered."""
     if devices and (not said or any(fate.terminal for fate in devices)):
         delivered = sum(fate.delivered for fate in devices)
-        return f"delivered to {delivered} of {len(devices)} devices"
+        codes = Counter(fate.code for fate in devices)
+        what = ", ".join(f"{codes[code]} {code}" for code in CODES if codes[code])
+        return f"delivered to {delivered} of {len(devices)} devices" + (f"; {what}" if what else "")
     if said:
         outcome = said[0].outcome
         return f"{outcome.kind} ({outcome.detail})" if outcome.detail else outcome.kind

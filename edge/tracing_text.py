@@ -58,5 +58,6 @@ def _step(step: Step) -> str:
 
 def _device(fate: Fate) -> str:
     after = f" after {fate.ms} ms" if fate.ms >= 0 else ""
+    code = f", {fate.code}" if fate.code else ""
     detail = f" ({fate.detail})" if fate.detail else ""
-    return f"  device {fate.device:<16} {fate.outcome}{after}{detail}"
+    return f"  device {fate.device:<16} {fate.outcome}{after}{code}{detail}"

@@ -29,13 +29,18 @@ TERMINAL: Final = EVENT_LEVEL | DEVICE_LEVEL
 RANGES: Final = frozenset[Kind](("acked", "pulled"))
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
+#: What a device says, in an ack, that became of one item.
+Code = Literal["handled", "ignored", "failed"]
+CODES: Final[tuple[Code, ...]] = get_args(Code)
+#: The lane of an `acked` that is of the one event at `seq`, whichever its lane; its `detail` is the device's code.
+ANY_LANE: Final = -1
 VERSION: Final = 1
 
 
 class Outcome(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """One outcome of the event at position `seq`, for all of it or for some devices.
 
-    One of RANGES stands for every notification of `lane` that targets the device in (since, seq].
+    One of RANGES stands for every notification of `lane` that targets the device in (since, seq]; see ANY_LANE too.
     `detail` says why, with the numbers that decided.
     """
 
@@ -45,7 +50,7 @@ class Outcome(msgspec.Struct, array_like=True, gc=False, frozen=True):
     devices: tuple[str, ...] = ()
     detail: str = ""
     since: int = -1
-    lane: int = -1
+    lane: int = ANY_LANE
 
 
 class OutcomeBatch(msgspec.Struct, array_like=True, gc=False, frozen=True):

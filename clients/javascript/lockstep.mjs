@@ -16,6 +16,9 @@ const REMEMBERED = 1000; // ids
 const MOST_QUEUED = 1000; // frames that wait to be taken: the edge keeps the rest
 const POSITION = 16; // characters of an id that are its position
 
+/** What `take` may return: what the application did with an item. Without a word it counts as handled. */
+export const CODES = ["handled", "ignored", "failed"];
+
 const PROBLEM = "urn:lockstep:problem:";
 const AGAIN = "again", RENEW = "renew", REGISTER = "register", RESYNC = "resync", NOTHING = "nothing";
 const CURE_BY_NAME = new Map([
@@ -211,6 +214,7 @@ export class Device {
   #failures = 0;
   #polling = 0;
   #unacked = 0;
+  #codes = {}; // to be told with the next ack
   #silence = WELCOME;
   #window = 1;
 
@@ -243,7 +247,8 @@ export class Device {
 
   /**
    * Give each item to `take`, once, and those of a lane in order, until `stop`. An item counts as taken when `take` has
-   * returned, or its promise is kept. Throws Refused or Closed where no other try helps, and what `take` or `resync` throw.
+   * returned, or its promise is kept; what it gives may be one of CODES, which the edge is told too.
+   * Throws Refused or Closed where no other try helps, and what `take` or `resync` throw.
    */
   async run(take) {
     if (!this.#stopped) throw new Error("the device is on already");
@@ -333,8 +338,15 @@ export class Device {
   }
 
   #tell(socket) {
-    if (this.#unacked && this.#options.ack) socket.send({ type: "ack", cursor: this.#cursor });
+    if (this.#unacked && this.#options.ack) socket.send({ type: "ack", ...this.#ack() });
     this.#unacked = 0;
+  }
+
+  /** What is said of all that was taken since the last time. */
+  #ack() {
+    const codes = this.#codes;
+    this.#codes = {};
+    return Object.keys(codes).length ? { cursor: this.#cursor, codes } : { cursor: this.#cursor };
   }
 
   async #frame(frame) {
@@ -360,7 +372,8 @@ export class Device {
 
   async #took(item) {
     this.#options.watch({ type: "notification", item });
-    await this.#take(item);
+    const code = await this.#take(item);
+    if (CODES.includes(code) && this.#options.ack) this.#codes[item.id] = code;
     await this.#keep(item.cursor);
     this.#unacked++;
   }
@@ -399,7 +412,7 @@ export class Device {
       taken++;
     }
     if (!this.#stopped) await this.#keep(next);
-    if (taken && this.#options.ack) await this.#request("POST", "/acks", { cursor: this.#cursor });
+    if (taken && this.#options.ack) await this.#request("POST", "/acks", this.#ack());
   }
 
   /** The answer; {} where there is none. Throws Refused and Unreachable. A `stop` ends what waits. */

@@ -137,6 +137,9 @@ _PANELS: Final[dict[str, tuple[Panel, ...]]] = {
             "sum(rate(lockstep_edge_slow_total{HERE}[1m]))": "slow",
             "sum(rate(lockstep_edge_swept_total{HERE}[1m]))": "behind",
         }),
+        Panel("What became of items", "cps", "Codes in the acks of devices", {
+            "sum by (code) (rate(lockstep_edge_ack_codes_total{HERE}[5m]))": "{{code}}",
+        }),
         Panel("Pulls", "cps", "Pages, and answers that nothing is new", {
             "sum(rate(lockstep_edge_pull_pages_total{HERE}[1m]))": "pages",
             "sum(rate(lockstep_edge_pull_unchanged_total{HERE}[1m]))": "304",

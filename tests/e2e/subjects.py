@@ -43,6 +43,7 @@ class Subject:
     cursors: Cursors = field(default_factory=Cursors)
     stop_after: int = sys.maxsize
     resync: bool = False
+    code: str = ""  # that it gives of every item
     items: list[dict[str, Any]] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
     tokens: int = 0
@@ -118,9 +119,10 @@ async def _python(subject: Subject, url: str) -> None:
         resync=(lambda: subject.say({"type": "resync"})) if subject.resync else None,
     )  # fmt: skip
 
-    async def take(item: dict[str, Any]) -> None:
+    async def take(item: dict[str, Any]) -> str:
         if subject.say({"type": "item", "item": item}):
             device.stop()
+        return subject.code
 
     error = ""
     try:
@@ -151,7 +153,7 @@ async def _control(subject: Subject) -> AsyncIterator[str]:
     """What a client in JavaScript calls: for its code, a token, its cursor, and to say what it does."""
 
     async def said(request: web.Request) -> web.Response:
-        return web.json_response({"stop": subject.say(json.loads(await request.text()))})
+        return web.json_response({"stop": subject.say(json.loads(await request.text())), "code": subject.code})
 
     async def token(request: web.Request) -> web.Response:
         return web.Response(text=subject.give_token())

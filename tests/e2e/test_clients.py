@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lockstep_client import Cursors, Device, DeviceClient
+from lockstep_client import CODES, Cursors, Device, DeviceClient
 
 from deploy.local.pipeline import Member
 from deploy.local.ports import free_ports
@@ -135,6 +135,26 @@ async def test_an_edge_that_is_killed_loses_nothing_and_shows_nothing_twice(
             assert in_order(subject)
             assert subject.count("retrying") >= 1
             assert subject.ended is None
+
+
+async def test_what_became_of_an_item_is_shown_to_those_on_call(
+    running: System, gate: Gate, account: Account, tmp_path: Path
+) -> None:
+    """Each client tells the edge what its application says of an item, and `lockstep trace` shows it."""
+    codes = dict(zip(KINDS, CODES, strict=True))
+    async with all_kinds(lambda kind: account.subject(kind, code=codes[kind]), gate.url, tmp_path) as subjects:
+        for subject in subjects:
+            await subject.welcomed()
+        id_ = account.publish()
+        for subject in subjects:
+            await subject.shows([id_])
+
+        async def traced() -> bool:
+            command = ("trace", "--id", id_, "--account", account.name, "--json")
+            trace = json.loads(await asyncio.to_thread(running.pipeline.command, *command))
+            return {fate["device"]: fate["code"] for fate in trace["devices"]} == codes
+
+        await until(traced, lambda: subjects)
 
 
 async def test_a_token_that_ends_in_mid_connection_is_renewed(gate: Gate, account: Account, tmp_path: Path) -> None:

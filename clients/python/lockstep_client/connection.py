@@ -19,6 +19,11 @@ _CONNECT_S: Final = 10.0
 _ANSWER_S: Final = 20.0
 
 
+def acknowledgement(cursor: str, codes: Mapping[str, str] | None) -> dict[str, Any]:
+    """What an ack says; an edge of an earlier release knows no codes."""
+    return {"cursor": cursor, "codes": dict(codes)} if codes else {"cursor": cursor}
+
+
 class Page(NamedTuple):
     """One page of a pull: the items not seen before, and when to ask again, s."""
 
@@ -56,9 +61,9 @@ class Socket:
             elif self._client.take(frame):
                 return frame
 
-    async def ack(self) -> None:
-        """Say that everything up to the newest cursor is taken."""
-        await self.send({"type": "ack", "cursor": self._client.cursor})
+    async def ack(self, codes: Mapping[str, str] | None = None) -> None:
+        """Say that everything up to the newest cursor is taken, and by id what became of single items (`CODES`)."""
+        await self.send({"type": "ack", **acknowledgement(self._client.cursor, codes)})
 
     async def ping(self) -> None:
         """Ask for a pong."""
@@ -147,9 +152,12 @@ class DeviceClient:
                 await made.send({"type": "hello", "token": self.token, "cursor": start})
                 yield made
 
-    async def ack(self) -> None:
-        """Say over HTTP that everything up to the newest cursor is taken. Raises Refused."""
-        await self._request("POST", "/acks", body={"cursor": self.cursor})
+    async def ack(self, codes: Mapping[str, str] | None = None) -> None:
+        """Say over HTTP that everything up to the newest cursor is taken, and by id what became of items (`CODES`).
+
+        Raises Refused.
+        """
+        await self._request("POST", "/acks", body=acknowledgement(self.cursor, codes))
 
     async def pull(self, limit: int = 50, wait: int = 0) -> Page:
         """The next page, after `wait` s at most; its cursor is kept. Raises Refused."""

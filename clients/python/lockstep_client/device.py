@@ -10,9 +10,9 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 
-from lockstep_client.connection import DeviceClient, Page, Socket
+from lockstep_client.connection import DeviceClient, Page, Socket, acknowledgement
 from lockstep_client.cursors import Cursors
-from lockstep_client.rules import MOST_S, Backoff, Closed, Cure, Refused, Seen
+from lockstep_client.rules import CODES, MOST_S, Backoff, Closed, Cure, Refused, Seen
 
 Item = dict[str, Any]
 #: Gives a token: asked for the first one, and for another when a connection has lived its time or a token is refused.
@@ -43,10 +43,10 @@ class _Raised(Exception):
     """An error of the application, which is not one of the way to the edge."""
 
 
-async def _ask(application: Callable[..., object], *arguments: object) -> None:
-    """Call the application, which may be async. Raises _Raised."""
+async def _ask(application: Callable[..., object], *arguments: object) -> object:
+    """Call the application, which may be async; what it gives. Raises _Raised."""
     try:
-        await _awaited(application(*arguments))
+        return await _awaited(application(*arguments))
     except Exception as error:
         raise _Raised from error
 
@@ -88,6 +88,7 @@ class Device:
         self._polling = 0.0
         self._taken = ""  # the client's cursor is that of what it has read
         self._unacked = 0
+        self._codes: dict[str, str] = {}  # to be told with the next ack
         self._silence, self._window = _WELCOME_S, 1
 
     @property
@@ -99,6 +100,7 @@ class Device:
         """Give each item to `take`, once, and those of a lane in order, until `stop` or a cancellation.
 
         `take` may be async. An item counts as taken once it has returned: then the cursor is saved, and the edge told.
+        It may return one of `CODES`, which the edge is told too: what the application did with the item.
         Raises Refused or Closed where no other try helps, and what the application raises.
         """
         self._take = take
@@ -164,8 +166,8 @@ class Device:
 
     async def _tell(self, socket: Socket) -> None:
         if self._unacked and self._ack:
-            await socket.send({"type": "ack", "cursor": self._taken})
-        self._unacked = 0
+            await socket.send({"type": "ack", **acknowledgement(self._taken, self._codes)})
+        self._unacked, self._codes = 0, {}
 
     async def _frame(self, frame: dict[str, Any]) -> None:
         if frame["type"] == "notification":
@@ -187,7 +189,9 @@ class Device:
 
     async def _took(self, item: Item) -> None:
         await _ask(self._watch, {"type": "notification", "item": item})
-        await _ask(self._take, item)
+        code = await _ask(self._take, item)
+        if code in CODES and self._ack:
+            self._codes[item["id"]] = str(code)
         await self._keep(item["cursor"])
         self._unacked += 1
 
@@ -221,7 +225,8 @@ class Device:
         else:
             await self._keep(end)
         if page.items and self._ack:
-            await self._client.ack()  # its cursor is that of what was taken
+            codes, self._codes = self._codes, {}
+            await self._client.ack(codes)  # its cursor is that of what was taken
 
     # -- after an error
 

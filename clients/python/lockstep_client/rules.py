@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
 
+#: What a device may say became of an item; without a word an item counts as handled.
+CODES: Final = ("handled", "ignored", "failed")
 #: Seconds of the first pause, at most, and of the longest.
 FIRST_S: Final = 1.0
 MOST_S: Final = 30.0

@@ -17,8 +17,9 @@ export async function play({ control, ...options }) {
   });
   try {
     await device.run(async (item) => {
-      const { stop } = await (await say({ type: "item", item })).json();
+      const { stop, code } = await (await say({ type: "item", item })).json();
       if (stop) device.stop();
+      return code;
     });
     await say({ type: "ended", error: "", repeats: device.repeats });
   } catch (error) {

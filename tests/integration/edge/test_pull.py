@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lockstep_client import Refused
+from lockstep_client import Closed, Refused
 
 from edge import cursor as cursors
-from streams.outcomes import Outcome, decode_outcomes
+from streams.outcomes import ANY_LANE, Outcome, decode_outcomes
 from streams.targets import Predicate
 from streams.transport.client import partition_for, read_partition
 from tests.integration.edge.conftest import House, Houses, seq_of, until
@@ -243,3 +243,30 @@ async def test_what_devices_have_is_reported(house: House) -> None:
 
     await until(lambda: len(facts()) >= 2, "the outcomes are in Kafka")
     assert facts() == [("pulled", 1, -1, seq_of(2)), ("acked", 1, seq_of(2), seq_of(3))]
+
+
+async def test_codes_of_items_are_reported(houses: Houses) -> None:
+    """From a socket and over HTTP; one that is none is refused, and reports nothing."""
+    house = await houses.open(health=True)
+    await house.register("tv-1")
+    await house.store(1, 1, 2)
+    async with house.client("tv-1") as tv:
+        first, second = (item["id"] for item in (await tv.pull()).items)
+        for bad in ({first: "lost"}, {"nonsense": "failed"}, {first.upper(): "failed"}):
+            with pytest.raises(Refused, match="400 urn:lockstep:problem:malformed-body"):
+                await tv.ack(bad)
+        await tv.ack({first: "failed"})
+        async with tv.connect() as socket:
+            await socket.ack({first: "handled", second: "ignored"})
+            await socket.ack({first: "lost"})
+            with pytest.raises(Closed, match="4400 malformed-message"):
+                _ = [frame async for frame in socket]
+
+    def said() -> list[tuple[str, int, int]]:
+        return [(each.detail, each.since, each.seq) for each in outcomes(house) if each.lane == ANY_LANE]
+
+    await until(lambda: len(said()) >= 3, "the outcomes are in Kafka")
+    one, two = (seq_of(1) - 1, seq_of(1)), (seq_of(2) - 1, seq_of(2))
+    assert said() == [("failed", *one), ("handled", *one), ("ignored", *two)]
+    async with house.http.get(f"http://127.0.0.1:{house.edge.health_port}/metrics") as response:
+        assert 'lockstep_edge_ack_codes_total{code="failed"} 1.0' in await response.text()

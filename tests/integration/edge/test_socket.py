@@ -39,7 +39,7 @@ async def test_hello_backlog_live_and_ack(house: House) -> None:
         (live,) = await tv.items(1)
         assert live["lane"] == "normal"
         assert positions(live["cursor"]) == (seq_of(6), 0, seq_of(9), 0)
-        await tv.send(type="ack", cursor=live["cursor"], ids=[live["id"]])
+        await tv.send(type="ack", cursor=live["cursor"], codes={live["id"]: "handled"})
         await tv.send(type="ping")
         assert await tv.recv() == {"type": "pong"}
     async with house.hello("tv-1", live["cursor"]) as tv:

@@ -12,7 +12,7 @@ from edge.audit_text import as_object, lines
 from edge.books import Books, Span
 from streams.deadletters import Origin, dead_letter
 from streams.envelope import VERSION, Envelope, Push, encode, position
-from streams.outcomes import Kind, Outcome, encode_outcomes
+from streams.outcomes import ANY_LANE, Kind, Outcome, encode_outcomes
 
 PARTITION, FIRST, END = 3, 100, 110
 NOW = 1_800_000_000_000
@@ -348,6 +348,19 @@ def test_a_device_ends_by_rank_and_by_time() -> None:
         topics.notification(offset, expires=NOW + (60_000 if offset == 103 else 10)).event(offset)
     devices = topics.audit(now=NOW + 1000).devices["high"]
     assert (devices.acked, devices.pulled, devices.accepted, devices.expired, devices.waiting) == (2, 1, 1, 1, 1)
+
+
+def test_a_code_acks_its_item() -> None:
+    """Whichever its lane, and after the end of its life too."""
+    topics = Topics(100, 101)
+    topics.said("store", one("stored", 100, "tv"), one("stored", 101, "tv"))
+    topics.said(
+        "edge", msgspec.structs.replace(has("acked", 99, 100, "tv"), lane=ANY_LANE, detail="failed"), at=NOW + 90
+    )
+    for offset in (100, 101):
+        topics.notification(offset, expires=NOW + 10).event(offset)
+    devices = topics.audit(now=NOW + 1000).devices["high"]
+    assert (devices.acked, devices.expired) == (1, 1)
 
 
 def test_the_table_and_the_object_say_the_same() -> None:

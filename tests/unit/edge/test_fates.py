@@ -69,6 +69,24 @@ def test_cursor_that_passes_after_the_end_has_not_read_it(kind: Kind) -> None:
     assert one([*marks("stored", "pushed"), late], now=EXPIRES + 2).outcome == kind
 
 
+def test_the_last_code_of_a_device_stands() -> None:
+    """With the time of its first ack; of two in one record the later one."""
+    said = [*marks("stored", "pushed", "acked"), Mark("tv", "acked", APPENDED + 40, "edge", code="failed")]
+    assert (one(said).code, one(said).ms) == ("failed", 30)
+    said.append(Mark("tv", "acked", APPENDED + 40, "edge", code="handled"))
+    assert (one(said).code, one(said).ms) == ("handled", 30)
+    said.append(Mark("tv", "acked", APPENDED + 50, "edge"))
+    assert one(said).code == "handled"
+    assert one(marks("stored")).code == ""
+
+
+def test_a_code_is_not_of_a_cursor_that_passed() -> None:
+    """It names the item, so the device had it, whenever it says so."""
+    late = Mark("tv", "acked", EXPIRES + 1, "edge", code="ignored")
+    fate = one([*marks("stored"), late], now=EXPIRES + 2)
+    assert (fate.outcome, fate.code) == ("acked", "ignored")
+
+
 def test_what_is_stored_expires() -> None:
     """At its end a notification that nobody fetched is expired; before, it is stored, or pushed."""
     assert one(marks("stored"), now=EXPIRES).outcome == "stored"

@@ -11,19 +11,36 @@ from edge import messages
 from edge.messages import Ack, Hello, Ping
 from tests.unit.edge.doubles import texts
 
+ID = b"000100000000002f00000007d02f5bbc"
+
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (b'{"type":"hello","token":"t"}', Hello("t")),
         (b'{"cursor":"c","token":"t","type":"hello","color":1}', Hello("t", "c")),
-        (b'{"type":"ack","cursor":"c","ids":["a"]}', Ack("c", ("a",))),
+        (b'{"type":"ack","cursor":"c"}', Ack("c")),
+        (b'{"type":"ack","cursor":"c","codes":{"%b":"failed"}}' % ID, Ack("c", {ID.decode(): "failed"})),
         (b'{"type":"ping"}', Ping()),
     ],
 )
 def test_what_a_device_says(text: bytes, message: messages.Message) -> None:
     """Fields that this release does not know are passed over."""
     assert messages.decode(text) == message
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        {ID.decode(): "lost"}, {ID.decode(): 1}, {ID.decode().upper(): "failed"}, {"8" + 31 * "0": "failed"},
+        {ID.decode() + "0": "failed"}, {f"{n:032x}": "failed" for n in range(257)}, [ID.decode()],
+    ],
+)  # fmt: skip
+def test_codes_that_are_none(codes: object) -> None:
+    """Unknown ones, ids that no item has, and too many of them."""
+    text = msgspec.json.encode({"type": "ack", "cursor": "c", "codes": codes})
+    with pytest.raises(msgspec.ValidationError):
+        messages.decode(text)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: ('{"type":"' + text).encode(errors="replace")))

@@ -69,6 +69,20 @@ async def test_outcomes_go_packed_to_their_accounts_partition() -> None:
     assert (made.waiting, made.reported) == (0, 2)
 
 
+async def test_codes_are_of_single_items_of_any_lane() -> None:
+    """Each is an ack of its one position; they are counted."""
+    output = FakeOutput()
+    made = Reports(output, "outcomes", 8)
+    made.coded("alice", "tv", {f"{0x42:016x}{7:016x}": "failed", f"{0x40:016x}{7:016x}": "handled"})
+    made.coded("alice", "tv", {})
+    made.flush()
+    assert output.outcomes() == [
+        Outcome("acked", "alice", 0x42, ("tv",), "failed", since=0x41, lane=-1),
+        Outcome("acked", "alice", 0x40, ("tv",), "handled", since=0x3F, lane=-1),
+    ]
+    assert made.codes == {("handled",): 1, ("ignored",): 0, ("failed",): 1}
+
+
 async def test_the_same_positions_are_reported_once() -> None:
     """Later ones from where the earlier ended; lower ones not at all."""
     output = FakeOutput()

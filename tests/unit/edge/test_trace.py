@@ -35,7 +35,7 @@ from streams.envelope import (
     position,
 )
 from streams.marker import HEADERS
-from streams.outcomes import Outcome, encode_outcomes
+from streams.outcomes import ANY_LANE, Outcome, encode_outcomes
 from tests.unit.fakes import shipped_topology
 
 TOPOLOGY = shipped_topology()
@@ -356,6 +356,32 @@ def test_lines_of_a_delivered_event() -> None:
     assert "      +5 ms  store   stored for tv, phone" in shown
     assert "  device phone            undeliverable after 6 ms (404)" in shown
     assert "  device tv               acked after 9 ms (cursor at 3:7)" in shown
+
+
+def coded(device: str, code: str, seq: int = SEQ, account: str = ACCOUNT) -> Outcome:
+    """What a device said of one item."""
+    return Outcome("acked", account, seq, (device,), code, since=seq - 1, lane=ANY_LANE)
+
+
+def test_what_a_device_said_of_an_item() -> None:
+    """Its code is shown; it is the item's, whatever the lane, and never that of another item or account."""
+    said = [
+        outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone", "pad", "car"))),
+        outcomes("edge", Outcome("acked", ACCOUNT, SEQ + 3, ("tv",), since=-1, lane=HIGH), coded("tv", "failed"), ms=9),
+        outcomes("edge", coded("phone", "ignored"), ms=10),
+        outcomes("edge", coded("pad", "failed", SEQ + 1), coded("pad", "failed", account="another"), ms=11),
+        outcomes("edge", coded("car", "what a later release may say"), ms=12),
+    ]
+    trace = traced(reports=said)
+    assert {fate.device: (fate.outcome, fate.code) for fate in trace.devices} == {
+        "tv": ("acked", "failed"), "phone": ("acked", "ignored"), "pad": ("stored", ""), "car": ("acked", ""),
+    }  # fmt: skip
+    assert trace.verdict == "delivered to 3 of 4 devices; 1 ignored, 1 failed"
+    shown = list(lines(trace))
+    assert "  device tv               acked after 9 ms, failed (cursor at 3:10)" in shown
+    assert "  device phone            acked after 10 ms, ignored (by its id)" in shown
+    devices = msgspec.json.decode(as_object(trace))["devices"]
+    assert [fate["code"] for fate in devices] == ["", "", "ignored", "failed"]
 
 
 def test_session_markers_are_passed_over() -> None:
