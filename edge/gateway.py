@@ -72,14 +72,14 @@ class Gateway:
 
     def accept(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
+        self.accepted += 1
         return Connection(self)
 
     # -- what connections tell
 
     def joined(self, connection: Connection) -> None:
-        """Accepted: a hello is due."""
+        """Accepted, or taken back from HTTP: a hello is due."""
         self.connections += 1
-        self.accepted += 1
         connection.seen = self.tick
         self._greeting.add(connection)
 

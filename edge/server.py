@@ -16,6 +16,7 @@ from aiohttp import web
 from edge.auth import BadKeys
 from edge.backlog import Backlog
 from edge.callers import BadCallers
+from edge.connection import Connection
 from edge.cors import cors
 from edge.devices import Devices
 from edge.gateway import Gateway
@@ -24,7 +25,7 @@ from edge.health import Health, export
 from edge.ingest import Ingest
 from edge.load import Load
 from edge.operators import Operators
-from edge.problems import Problem, problems
+from edge.problems import problems
 from edge.protocol import Sessions
 from edge.pull import Pull
 from edge.push_port import PushPort, PushProtocol
@@ -33,6 +34,7 @@ from edge.reports import Reports
 from edge.revoking import Revoking
 from edge.stores import Stores
 from edge.sweep import Sweep
+from edge.upgrade import Upgrades
 from edge.waits import Waits
 from sinks import cassandra, redis
 from sinks.devices import Registry
@@ -96,7 +98,8 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         pull = Pull(settings.edge, topology, stores, guard.access, reports, time.time, waits, load)
         devices = Devices(topology, stores, guard.access)
         ingest = Ingest(settings, topology, guard.callers, output, _payloads(settings, topology), time.time)
-        routes = [pull.routes(), devices.routes(), ingest.routes(), _SOCKET]
+        upgrades = Upgrades(lambda: Connection(gateway))
+        routes = [pull.routes(), devices.routes(), ingest.routes(), upgrades.routes()]
         http = await _http(stack, api(routes, settings.edge.origins))
         gateway = Gateway(settings.edge, sessions, backlog, guard.verifier, reports, http)
         revoking = Revoking(sessions, guard.revocations, settings.tokens.revocations)
@@ -127,13 +130,6 @@ def api(routes: Iterable[Iterable[web.RouteDef]], origins: Sequence[str] = ()) -
     for each in routes:
         app.router.add_routes(each)
     return app
-
-
-async def _no_socket(request: web.Request) -> web.Response:
-    raise Problem(426, "upgrade-required", "This is a WebSocket", "connect with the sub-protocol lockstep.v1")
-
-
-_SOCKET: Final = (web.get("/v1/socket", _no_socket),)
 
 
 class Ports(NamedTuple):

@@ -423,8 +423,7 @@ export class Device {
     if (wait) this.#wake = () => abort.abort();
     let response, answer;
     try {
-      // Node may ask for a socket on a connection kept from a request, which the edge has given to HTTP for good
-      const headers = { Authorization: `Bearer ${this.#token}`, Connection: "close" }; // browsers leave that out
+      const headers = { Authorization: `Bearer ${this.#token}` };
       if (body !== undefined) headers["Content-Type"] = "application/json";
       const text = body === undefined ? undefined : JSON.stringify(body);
       const address = `${url}/v1/devices/${encodeURIComponent(device)}${path}`;

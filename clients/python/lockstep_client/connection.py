@@ -140,17 +140,15 @@ class DeviceClient:
     @asynccontextmanager
     async def connect(self, cursor: str | None = None) -> AsyncIterator[Socket]:
         """A socket whose hello is sent, from `cursor` on, or from the newest one. Raises aiohttp.ClientError."""
-        # a connection of its own: one that has served a request stays with HTTP
-        async with aiohttp.ClientSession() as session:
-            async with asyncio.timeout(_CONNECT_S):
-                socket = await session.ws_connect(
-                    f"{self._base}/v1/socket", protocols=(SUBPROTOCOL,), autoping=True, max_msg_size=0
-                )
-            async with socket:
-                made = Socket(socket, self)
-                start = self.cursor if cursor is None else cursor
-                await made.send({"type": "hello", "token": self.token, "cursor": start})
-                yield made
+        async with asyncio.timeout(_CONNECT_S):
+            socket = await self._http().ws_connect(
+                f"{self._base}/v1/socket", protocols=(SUBPROTOCOL,), autoping=True, max_msg_size=0
+            )
+        async with socket:
+            made = Socket(socket, self)
+            start = self.cursor if cursor is None else cursor
+            await made.send({"type": "hello", "token": self.token, "cursor": start})
+            yield made
 
     async def ack(self, codes: Mapping[str, str] | None = None) -> None:
         """Say over HTTP that everything up to the newest cursor is taken, and by id what became of items (`CODES`).
