@@ -19,6 +19,7 @@ from edge.stores import Stores, read_heads
 from sinks import keys
 from sinks.devices import Device
 from sinks.keys import BadToken
+from sinks.seal import Seal
 from streams.targets import parse_version
 from streams.topology import Topology
 
@@ -43,11 +44,12 @@ class Devices:
     """The registration endpoint."""
 
     def __init__(
-        self, topology: Topology, stores: Stores, access: Access, clock: Callable[[], float] = time.time
+        self, topology: Topology, stores: Stores, access: Access, seal: Seal, clock: Callable[[], float] = time.time
     ) -> None:
         self._topology = topology
         self._stores = stores
         self._access = access
+        self._seal = seal
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
@@ -72,7 +74,7 @@ class Devices:
             body.type,
             body.app_version,
             body.platform,
-            _packed(body),
+            self._seal.seal(identity.account, identity.device, _packed(body)),
             body.capabilities,
             known.registered if known is not None else int(now * 1000),
         )

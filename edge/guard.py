@@ -15,6 +15,7 @@ from edge.jwks import RemoteKeys
 from sinks.cassandra import Cassandra
 from sinks.last_seen import LastSeen
 from sinks.revocations import Revocations
+from sinks.seal import Seal
 from streams.settings import Settings
 
 
@@ -30,7 +31,8 @@ class Guard(NamedTuple):
 
 
 def check_files(settings: Settings) -> None:
-    """Read the files that people write before anything is opened. Raises BadKeys and BadCallers."""
+    """Read what people write before anything is opened. Raises BadKeys, BadCallers and BadTokenKeys."""
+    Seal(settings.registry.token_keys)
     Verifier(settings.tokens)
     Callers(Path(settings.ingest.callers))
 

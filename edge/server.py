@@ -42,6 +42,7 @@ from sinks.erasure import Erasure
 from sinks.heads import Heads
 from sinks.inbox import InboxReader
 from sinks.presence import Lease, Presence
+from sinks.seal import Seal
 from streams.event_schemas import Payloads, read_schemas
 from streams.health import Probes, serve_health
 from streams.metrics import Metrics
@@ -81,8 +82,8 @@ async def serve(settings: Settings, topology: Topology) -> None:
 
 @asynccontextmanager
 async def running(settings: Settings, topology: Topology) -> AsyncIterator[Running]:
-    """An edge. Leaving the block drains it. Raises OSError for a port that is taken, BadKeys, BadCallers, and what
-    stores raise."""
+    """An edge. Leaving the block drains it. Raises OSError for a port that is taken, what `check_files` raises, and
+    what stores raise."""
     check_files(settings)
     async with AsyncExitStack() as stack:
         ports = _ports(stack, settings.edge)
@@ -96,7 +97,7 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         backlog = Backlog(sessions, stores, topology.type_bit, time.time, guard.seen.note)
         waits, load = Waits(sessions, stores, settings.edge.waits), Load()
         pull = Pull(settings.edge, topology, stores, guard.access, reports, time.time, waits, load)
-        devices = Devices(topology, stores, guard.access)
+        devices = Devices(topology, stores, guard.access, Seal(settings.registry.token_keys))
         ingest = Ingest(settings, topology, guard.callers, output, _payloads(settings, topology), time.time)
         upgrades = Upgrades(lambda: Connection(gateway))
         routes = [pull.routes(), devices.routes(), ingest.routes(), upgrades.routes()]

@@ -16,6 +16,7 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, N
 from cassandra.connection import ConnectionException
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.protocol import ErrorMessage, RequestValidationException
+from cassandra.query import SimpleStatement
 
 from streams.settings import Cassandra as CassandraSettings
 from streams.settings import Settings, SettingsError
@@ -75,6 +76,14 @@ class Cassandra:
         except Exception as error:
             raise unavailable(error) from error
         return await done
+
+    async def pages(self, text: str, size: int) -> AsyncIterator[list[Any]]:
+        """All rows of a table, so many at once. Raises CassandraUnavailable."""
+        result = await _threaded(self.session.execute, SimpleStatement(text, fetch_size=size))
+        yield result.current_rows
+        while result.has_more_pages:
+            await _threaded(result.fetch_next_page)
+            yield result.current_rows
 
 
 def _settle(done: asyncio.Future[list[Any]], rows: list[Any], error: BaseException | None) -> None:

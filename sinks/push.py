@@ -9,6 +9,8 @@ from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
+from sinks.paths import SOCKET
+from sinks.seal import Seal
 from streams.envelope import Push, decode_push
 from streams.failpoints import reach
 from streams.fresh import Fresh, Replays
@@ -56,10 +58,15 @@ SinkFactory = Callable[[Stage], Awaitable[Sink]]
 
 
 async def open_sink(stage: Stage) -> Sink:
-    """The sink of the stage's platform."""
+    """The sink of the stage's platform. Raises BadTokenKeys, and what the sink's factory raises."""
+    from sinks.opening import Opening  # which imports the results above
+
     module, _, name = stage.topology.platforms[stage.platform or ""].sink.rpartition(".")
     factory: SinkFactory = getattr(import_module(module), name)
-    return await factory(stage)
+    sink = await factory(stage)
+    if stage.platform == SOCKET:
+        return sink
+    return Opening(sink, Seal(stage.settings.registry.token_keys))
 
 
 async def stage(stage: Stage) -> Handler:

@@ -14,6 +14,15 @@ class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A group of settings."""
 
 
+class Registry(Frozen, frozen=True):
+    """The registry of devices.
+
+    token_keys: JWK Set of symmetric keys; the first seals tokens of platforms, all open them; empty: none is sealed.
+    """
+
+    token_keys: str = ""
+
+
 class Apns(Frozen, frozen=True):
     """Apple's push service.
 

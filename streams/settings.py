@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from streams import failpoints
-from streams.providers import Apns, Egress, Fcm, Frozen, Positive, Seconds, Webhook, Webpush
+from streams.providers import Apns, Egress, Fcm, Frozen, Positive, Registry, Seconds, Webhook, Webpush
 
 PREFIX: Final = "LOCKSTEP_"
 LOCAL: Final = "LOCKSTEP_LOCAL_"  # for those who boot servers on this machine, no setting of a process
@@ -224,6 +224,7 @@ class Settings(Frozen, frozen=True):
     tokens: Tokens = Tokens()
     health: Health = Health()
     limits: Limits = Limits()
+    registry: Registry = Registry()
     apns: Apns = Apns()
     fcm: Fcm = Fcm()
     webpush: Webpush = Webpush()

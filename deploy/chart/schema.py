@@ -19,7 +19,7 @@ OWN: Final = frozenset({
     "health.host", "health.port", "tokens.keys",
 })  # fmt: skip
 #: Secrets come from Secrets only.
-_SECRET: Final = re.compile(r"(password|secret|_key)$")
+_SECRET: Final = re.compile(r"(password|secret|_keys?)$")
 
 
 def setting_paths() -> Iterator[str]:

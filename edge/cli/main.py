@@ -17,6 +17,7 @@ from edge.cli.prober import prober
 from edge.cli.pull import pull
 from edge.cli.run import run
 from edge.cli.schema import schema
+from edge.cli.seal import seal
 from edge.cli.send import send
 from edge.cli.serve import edge
 from edge.cli.token import token
@@ -35,7 +36,8 @@ def main(ctx: click.Context) -> None:
 
 
 COMMANDS = (
-    run, edge, check, compat, topics, schema, send, listen, pull, token, producer, operator, trace, audit, dlq, prober,
+    run, edge, check, compat, topics, schema, send, listen, pull, token, producer, operator, seal, trace, audit, dlq,
+    prober,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -14,7 +14,7 @@ import pytest_asyncio
 from lockstep_client import DeviceClient
 
 from edge.auth import PRIVATE, issue
-from streams.envelope import position
+from streams.envelope import decode_push, position
 from streams.outcomes import Outcome
 from streams.settings import Settings, Tokens
 from tests.e2e.audited import settled
@@ -51,8 +51,10 @@ class Members:
 
 @pytest.fixture(scope="module")
 def running(prepare: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system with the topics of all platforms."""
+    """A system with the topics of all platforms, which keeps tokens sealed."""
     with prepare(f"platforms-{uuid.uuid4().hex[:8]}.", tmp_path_factory.mktemp("platforms"), providers=True) as made:
+        key = made.pipeline.command("seal", "key", "first").strip()
+        made.pipeline.environment["LOCKSTEP_REGISTRY__TOKEN_KEYS"] = f'{{"keys":[{key}]}}'
         made.start()
         yield made
 
@@ -99,7 +101,7 @@ async def told(system: System, account: str, seq: int, detail: str) -> None:
 
 
 async def test_an_event_wakes_a_device_on_every_platform(running: System, members: Members, prefix: str) -> None:
-    """Its registry, its push, its provider, its outcome."""
+    """Its registry, its push, its provider, its outcome; nobody between has a token in clear."""
     account = prefix + "anna"
     await members.register(account, **dict.fromkeys(CASES, OK))
     (place,) = await send(running, event(account, "member.plan.changed", data={"plan": "premium"}))
@@ -107,6 +109,10 @@ async def test_an_event_wakes_a_device_on_every_platform(running: System, member
     await accepted(running, account, seq, *CASES)
     for name, case in members.cases.items():
         assert [seen.content["data"] for seen in case.seen] == [{"plan": "premium"}], name
+        topic = f"push.{name}.high"
+        (push,) = (decode_push(value) for *_, value, _ in running.read(topic) if value and account.encode() in value)
+        assert [token[:13] for token in push.tokens] == [b"sealed.first."]
+    assert running.pipeline.command("seal", "tokens").endswith(" tokens: 0 sealed anew, 0 that no key here opens\n")
     (stored,) = (outcome for outcome in said(running, account, seq) if outcome.kind == "stored")
     assert sorted(stored.detail.split("; ")) == sorted(f"{name}: {name} (no presence)" for name in CASES)
 

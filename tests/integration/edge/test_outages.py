@@ -14,6 +14,8 @@ from deploy.local.servers import Running as Servers
 from edge.auth import BadKeys
 from edge.server import running, serve
 from sinks import redis
+from sinks.seal import BadTokenKeys
+from streams.providers import Registry
 from streams.settings import Settings, Tokens
 from streams.topology import Topology
 from tests.integration.edge.conftest import House, Houses, Socket, seq_of, until
@@ -154,13 +156,15 @@ async def test_health_and_metrics(houses: Houses) -> None:
 async def test_what_keeps_an_edge_from_starting_is_said(
     base_settings: Settings, topology: Topology, house: House
 ) -> None:
-    """A port that is taken, keys that are not there."""
+    """A port that is taken, keys that are not there, or are none."""
     taken = replace(base_settings.edge, port=house.edge.port)
     with pytest.raises(OSError, match="Address already in use"):
         await serve(replace(base_settings, edge=taken), topology)
     with pytest.raises(BadKeys, match="nowhere"):
         async with running(replace(base_settings, tokens=Tokens(keys="/nowhere")), topology):
             raise AssertionError("it started")
+    with pytest.raises(BadTokenKeys, match="LOCKSTEP_REGISTRY__TOKEN_KEYS: not a JWK Set"):
+        await serve(replace(base_settings, registry=Registry(token_keys="secret")), topology)
 
 
 async def redis_is_away(house: House) -> bool:
