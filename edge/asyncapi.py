@@ -36,6 +36,7 @@ SOCKET: Final = {
     "ping": Said("receive", messages.Ping(), ("pong",)),
     "welcome": Said("send", messages.Welcome("7-1764037305-3f", 55, 64)),
     "notification": Said("send", contract.Notification(_ITEM)),
+    "sync": Said("send", messages.Sync("AQBrBkY5v6eYL4K6AAAA")),
     "sync_end": Said("send", messages.SyncEnd("AQBrBkY5v6eYL4K6AAAA")),
     "pong": Said("send", messages.Pong()),
     "goaway": Said("send", messages.GoAway(3.2, "lifetime")),

@@ -107,6 +107,8 @@ class Backlog:
         `greeted`: the first round after a hello, which reads all lanes whatever the heads say.
         """
         self._sessions.counts.syncs += 1
+        if greeted is None and not session.is_gone():
+            link.write(messages.frame(messages.Sync(self._cursor(session))))
         while not session.is_gone():
             session.begin_round()
             try:
@@ -120,7 +122,7 @@ class Backlog:
             await link.drained()
             if session.state is State.SYNC and not session.is_behind():
                 session.state = State.LIVE  # before the write, which may find the device slow and turn it back
-                link.write(messages.frame(messages.SyncEnd((self._as_of() + session.places).decode())))
+                link.write(messages.frame(messages.SyncEnd(self._cursor(session))))
                 return
 
     async def _round(self, session: Session, link: Reader, greeted: Recipient | None) -> None:
@@ -187,6 +189,9 @@ class Backlog:
             link.shut(messages.UNKNOWN_DEVICE, "this device is not registered")
             return None
         return Recipient(device.id, self._type_bit(device.type), parse_version(device.app_version))
+
+    def _cursor(self, session: Session) -> str:
+        return (self._as_of() + session.places).decode()
 
     def _as_of(self) -> bytes:
         return cursors.encode_as_of(int(self._clock()))

@@ -43,6 +43,12 @@ class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
     window: int
 
 
+class Sync(msgspec.Struct, tag="sync", tag_field="type", frozen=True):
+    """A push was missed, or you did not read: what follows comes from the inbox, from this cursor on."""
+
+    cursor: Cursor
+
+
 class SyncEnd(msgspec.Struct, tag="sync_end", tag_field="type", frozen=True):
     """All that the device had missed has been sent; what follows is live."""
 
@@ -108,7 +114,7 @@ CLOSINGS: Final = (
 )  # fmt: skip
 
 Message = Hello | Ack | Ping
-Told = Welcome | SyncEnd | Pong | GoAway | Error
+Told = Welcome | Sync | SyncEnd | Pong | GoAway | Error
 #: Reads a text message of a device. Raises msgspec.MsgspecError.
 decode = msgspec.json.Decoder(Message).decode
 _encode = msgspec.json.Encoder().encode

@@ -14,6 +14,9 @@ from sinks.wire import NOT_HERE, TAKEN, TURNED_TO_SYNC, Note
 
 _FRAME_START: Final = b'{"type":"notification","item":'
 _FRAME_END: Final = item.ITEM_END + b"}"
+#: Bytes of a batch for one device that leave in one write. Whether it keeps up is looked at after each write, so no
+#: device has more waiting than this, what its transport takes before it says stop (64 KiB), and one frame.
+MOST_OUT: Final = 32 * 1024
 
 
 class State(Enum):
@@ -190,6 +193,8 @@ class Sessions:
                     dirty.append(session)
                 session.out += start + session.places + _FRAME_END
                 self.counts.delivered += 1
+                if len(session.out) >= MOST_OUT:
+                    _send(session)
             for device in note.others:
                 session = self._next(note, device)
                 statuses.append(session if isinstance(session, int) else TAKEN)
@@ -226,10 +231,15 @@ class Sessions:
 
 
 def _flush(dirty: list[Session]) -> None:
-    """All that a batch had for one device leaves in one write."""
+    """What a batch had for one device leaves in one write."""
     for session in dirty:
-        out, session.out = session.out, b""
-        session.link.write(out)
+        if session.out:
+            _send(session)
+
+
+def _send(session: Session) -> None:
+    out, session.out = session.out, b""
+    session.link.write(out)
 
 
 def frame_start(content: item.Content, lanes: Sequence[str], as_of: bytes) -> bytes:

@@ -76,6 +76,9 @@ async def test_the_frames_of_a_session_are_those_of_the_document(houses: Houses,
         met.add(await say(tv, type="ack", cursor=live["item"]["cursor"], codes={live["item"]["id"]: "ignored"}))
         met.add(await say(tv, type="ping"))
         met.add(check_frame(await tv.recv()))
+        await house.store(0, 3)
+        assert await house.push(house.note(0, seq_of(4), 5, ("tv-1",))) == [503]
+        met |= {check_frame(await tv.recv()) for _ in ("sync", "notification", "sync_end")}
         async with house.socket() as stranger:
             await say(stranger, type="hello", token="x")
             code, frames = await stranger.closed()

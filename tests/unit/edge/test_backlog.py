@@ -107,6 +107,20 @@ async def test_a_push_during_the_reading_asks_for_another_round(scene: Scene) ->
     assert scene.link.items() == [5, 9, 12]
 
 
+async def test_a_session_that_falls_behind_is_told_from_where_it_reads_on(scene: Scene) -> None:
+    """With `sync`, which no backlog after a hello begins with; it may fall behind again and again."""
+    scene.inbox.rows = [row(0, 9)]
+    await scene.greet()
+    assert scene.link.types() == ["welcome", "notification", "sync_end"]
+    end = texts(scene.link.data)[-1]["cursor"]
+    scene.inbox.rows = [row(0, 9), row(0, 11)]
+    assert scene.push(0, 10, 11) == [503]
+    await scene.backlog.read(scene.session, scene.link)
+    *_, sync, item, last = texts(scene.link.data)
+    assert (sync["type"], sync["cursor"]) == ("sync", end)
+    assert (item["item"]["data"], last["type"]) == (11, "sync_end")
+
+
 async def test_a_push_whose_row_was_just_read_asks_for_nothing(scene: Scene) -> None:
     """Its number is at or below the position when the round ends."""
     scene.inbox.rows = [row(0, 9)]

@@ -53,11 +53,13 @@ def test_rubbish_raises_one_kind_of_error(text: bytes) -> None:
 def test_what_a_device_is_told() -> None:
     """Each message in a frame of its own."""
     said: list[messages.Told] = [
-        messages.Welcome("s", 55, 64), messages.SyncEnd("c"), messages.Pong(), messages.GoAway(1.2, "draining"),
+        messages.Welcome("s", 55, 64), messages.Sync("b"), messages.SyncEnd("c"), messages.Pong(),
+        messages.GoAway(1.2, "draining"),
     ]  # fmt: skip
     data = b"".join(map(messages.frame, said))
     assert texts(data) == [
         {"type": "welcome", "session": "s", "ping": 55, "window": 64},
+        {"type": "sync", "cursor": "b"},
         {"type": "sync_end", "cursor": "c"},
         {"type": "pong"},
         {"type": "goaway", "reconnect_after": 1.2, "reason": "draining"},

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edge import cursor as cursors
 from edge.cursor import BadCursor, Cursor
-from edge.protocol import Range, Session, Sessions, State, backlog_frame
+from edge.protocol import MOST_OUT, Range, Session, Sessions, State, backlog_frame
 from tests.unit.edge.doubles import LANES, ME, NOW, FakeLink, note, row, texts
 
 MS = NOW * 1000
@@ -109,6 +110,23 @@ def test_what_a_batch_has_for_a_device_leaves_in_one_write() -> None:
     assert sessions.push([note(0, 0, 1, "tv"), note(1, 0, 2, "tv"), note(0, 5, 6, "tv")], MS) == [200, 200, 503]
     assert link.writes == 1
     assert link.items() == [1, 2]
+
+
+def test_a_device_that_does_not_read_is_given_no_more_of_a_batch() -> None:
+    """However much the batch has for it: the rest is in its inbox, and its neighbour gets all."""
+    sessions, session, link = live()
+    link.sessions, link.session, link.pause_after = sessions, session, 64 * 1024
+    other = FakeLink()
+    beside, _ = sessions.open(ME._replace(device="pad"), Cursor(cursors.fingerprint("alice"), NOW, (0, 0, 0, 0)), other)
+    beside.state = State.LIVE
+    large = [replace(note(0, n, n + 1, "tv", "pad"), payload=b'"%b"' % (b"x" * 1000)) for n in range(1000)]
+    statuses = sessions.push(large, MS)
+    taken = statuses[::2].index(503)
+    assert statuses == [200, 200] * taken + [503, 200] * (1000 - taken)
+    assert 64 * 1024 < len(link.data) < 64 * 1024 + 2 * MOST_OUT
+    assert session.state is State.SYNC
+    assert session.missed == {0: 1000}
+    assert len(other.data) > 1_000_000
 
 
 def test_pushes_go_to_the_account_they_are_for() -> None:
