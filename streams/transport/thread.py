@@ -17,6 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from streams.transport.batch import Partition
 from streams.transport.mark import Mark, decode_metadata, encode_metadata
+from streams.transport.runs import Runs
 
 #: Milliseconds the broker may hold a fetch. Faust has 1500 (drivers/aiokafka.py:615). aiokafka keeps one fetch in
 #: flight per node, so a partition left out of it (full, or just drained) waits that long for its next turn.
@@ -81,17 +82,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         readable = self.consumer.readable()
         if not readable or epoch != self.consumer.epoch or fetcher._subscriptions.reassignment_in_progress:
             return None, {}  # never ask for an empty set: it means all to aiokafka
-        self._keep_raw(fetcher, readable)
+        self._take_runs(fetcher, readable)
         return epoch, await fetcher.fetched_records(readable, timeout=0, max_records=max_records)
 
-    def _keep_raw(self, fetcher: Any, readable: set[Partition]) -> None:
-        """Have aiokafka's own records handed on: building a ConsumerRecord of each is a quarter of all the work.
-        Tables need ConsumerRecords."""
+    def _take_runs(self, fetcher: Any, readable: set[Partition]) -> None:
+        """Have aiokafka's own records handed on, a run at a time; tables need ConsumerRecords."""
         changelogs = self.consumer.changelogs()
         for tp in readable:
             fetched = fetcher._records.get(tp)
-            if type(fetched) is FetchResult and fetched._partition_records is not None and tp[0] not in changelogs:
-                fetched._partition_records._consumer_record = _as_it_is
+            if type(fetched) is FetchResult and tp[0] not in changelogs and type(fetched.getall) is not Runs:
+                fetched.getall = Runs(fetched)
 
     async def _wait_for_data(self, fetcher: Any, timeout: float) -> bool:
         if timeout <= 0:
@@ -161,7 +161,3 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         except (AttributeError, KeyError):
             return None  # not started, or not assigned (any more)
         return end
-
-
-def _as_it_is(_tp: Any, record: Any) -> Any:
-    return record
