@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
-
-import msgspec
 
 from streams.event import Event
 from streams.outcomes import Kind, Reason
 from streams.policies import Policy
+from streams.settings import Limits
 
 WEEK_MS = 7 * 86_400_000
-
-
-class Facts(msgspec.Struct, gc=False, frozen=True):
-    """What a gate may know beside the event. Times in ms.
-
-    `appended` is the broker time of the record: the latest append time of its partition up to it.
-    """
-
-    appended: int
-    size: int
-    policy: Policy
 
 
 class Refusal(NamedTuple):
@@ -37,81 +24,58 @@ class Refusal(NamedTuple):
         return self.detail if self.reason is None else f"{self.reason}: {self.detail}"
 
 
-Gate = Callable[[Event, Facts], Refusal | None]
-
-
 def unknown_type(event: Event) -> Refusal:
     """The refusal of an event whose type belongs to no use case."""
     return Refusal("dead-lettered", f"no use case has the type {event.type!r}", "unknown-type")
 
 
-class Addressable:
-    """The device types that the event names exist."""
+def wrong_partition(right: int) -> Refusal:
+    """The refusal of an event that lies elsewhere than the others of its account."""
+    detail = f"account belongs on partition {right}: producers must partition by murmur2"
+    return Refusal("dead-lettered", detail, "wrong-partition")
 
-    def __init__(self, device_types: tuple[str, ...]) -> None:
-        self._known = frozenset(device_types)
 
-    def __call__(self, event: Event, facts: Facts) -> Refusal | None:
-        for name in event.device_types:
-            if name not in self._known:
-                return Refusal("dead-lettered", f"unknown device type {name!r}", "bad-attribute")
+class Gates:
+    """What every event is asked, cheapest first; the first word against it decides. Sizes in bytes, times in ms.
+
+    `appended` is the broker time of the record: the latest append time of its partition up to it.
+    """
+
+    def __init__(self, limits: Limits, device_types: tuple[str, ...]) -> None:
+        self._event_bytes = limits.event_bytes
+        self._tolerance = int(limits.future_tolerance * 1000)
+        self._device_types = frozenset(device_types)
+
+    def bad(self, event: Event, size: int, appended: int) -> Refusal | None:
+        """What its producer has to mend: it is too large, names device types that do not exist, or lies ahead."""
+        if size > self._event_bytes:
+            return Refusal("dead-lettered", f"{size} bytes, limit {self._event_bytes}", "oversized")
+        if event.device_types:
+            for name in event.device_types:
+                if name not in self._device_types:
+                    return Refusal("dead-lettered", f"unknown device type {name!r}", "bad-attribute")
+        ahead = event.time - appended
+        if ahead > self._tolerance:
+            return Refusal("dead-lettered", f"{ahead} ms ahead, tolerance {self._tolerance} ms", "future-dated")
         return None
 
 
-class Sized:
-    """The event is not larger than `limit` bytes, headers included."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def __call__(self, event: Event, facts: Facts) -> Refusal | None:
-        if facts.size <= self._limit:
-            return None
-        return Refusal("dead-lettered", f"{facts.size} bytes, limit {self._limit}", "oversized")
-
-
-class Past:
-    """The event's time is not further ahead of the broker's clock than `tolerance` ms."""
-
-    def __init__(self, tolerance: int) -> None:
-        self._tolerance = tolerance
-
-    def __call__(self, event: Event, facts: Facts) -> Refusal | None:
-        ahead = event.time - facts.appended
-        if ahead <= self._tolerance:
-            return None
-        return Refusal("dead-lettered", f"{ahead} ms ahead, tolerance {self._tolerance} ms", "future-dated")
-
-
-def fresh(event: Event, facts: Facts) -> Refusal | None:
-    """The event still matters: younger than its use case's max age, and not past its own expiry."""
-    deadline = deadline_of(event, facts)
-    if facts.appended <= deadline:
+def stale(stage: str, at: int, time: int, deadline: int) -> Refusal | None:
+    """The refusal of an event that came to `stage` after its deadline, with the numbers that say so."""
+    if at <= deadline:
         return None
-    return stale("route", facts.appended, event.time, deadline)
-
-
-def stale(stage: str, at: int, time: int, deadline: int) -> Refusal:
-    """The refusal of an event that came too late to `stage`, with the numbers that say so."""
     return Refusal("stale", f"{stage}: age {at - time} ms, limit {deadline - time} ms")
 
 
-def deadline_of(event: Event, facts: Facts) -> int:
+def deadline_of(event: Event, policy: Policy) -> int:
     """Last moment at which the event is processed or pushed, ms."""
-    deadline = event.time + facts.policy.max_age
-    return deadline if event.expires is None else min(deadline, event.expires)
+    deadline, expires = event.time + policy.max_age, event.expires
+    return deadline if expires is None or deadline < expires else expires
 
 
-def expiry_of(event: Event, facts: Facts) -> int:
+def expiry_of(event: Event, policy: Policy, appended: int) -> int:
     """Last moment at which the notification can be read, ms: at most a week after the append."""
-    expires = facts.appended + facts.policy.ttl if event.expires is None else event.expires
-    return min(expires, facts.appended + WEEK_MS)
-
-
-def first_refusal(gates: tuple[Gate, ...], event: Event, facts: Facts) -> Refusal | None:
-    """The first gate's word that is not silence. Order: cheapest first."""
-    for gate in gates:
-        refusal = gate(event, facts)
-        if refusal is not None:
-            return refusal
-    return None
+    expires, longest = event.expires, appended + WEEK_MS
+    if expires is None:
+        expires = appended + policy.ttl
+    return expires if expires < longest else longest

@@ -97,8 +97,8 @@ class Notifier:
 
     def _refusal(self, now: int, envelope: Envelope) -> Outcome | None:
         """Set the target of a notification, or say why there is none; `now` is log time, ms."""
-        if now > envelope.deadline:
-            late = stale("notify", now, envelope.time, envelope.deadline)
+        late = stale("notify", now, envelope.time, envelope.deadline)
+        if late is not None:
             return Outcome(late.kind, envelope.account, envelope.seq, detail=late.detail)
         policy = self._policies.get(envelope.type)
         if policy is None:  # a router of another release knows the type: it is meant for whom the producer says

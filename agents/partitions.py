@@ -10,23 +10,30 @@ MAX_SOURCES = 10_000
 
 
 class PartitionCheck:
-    """Remembers, per source, how many events were seen and whether one of them lay elsewhere."""
+    """Trusts a source of which many events were seen, all of them where they belong: then by offset, one in EVERY."""
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
         self._seen: dict[str, int] = {}
+        self._trusted: set[str] = set()
         self._suspects: set[str] = set()
 
-    def misplaced(self, source: str, account: str, partition: int) -> int | None:
+    def misplaced(self, source: str, account: str, partition: int, offset: int) -> int | None:
         """The right partition of an event that is checked and lies on a wrong one, else None."""
-        seen = self._seen.get(source, 0) + 1
-        if len(self._seen) >= MAX_SOURCES and source not in self._seen:
-            self._seen.clear()
-        self._seen[source] = seen
-        if seen > FIRST and seen % EVERY and source not in self._suspects:
+        if source in self._trusted and offset % EVERY:
             return None
         right = partition_for(account.encode(), self._partitions)
         if right == partition:
+            self._trust(source)
             return None
+        self._trusted.discard(source)
         self._suspects.add(source)
         return right
+
+    def _trust(self, source: str) -> None:
+        if len(self._seen) >= MAX_SOURCES and source not in self._seen:
+            self._seen.clear()
+            self._trusted.clear()
+        seen = self._seen[source] = self._seen.get(source, 0) + 1
+        if seen >= FIRST and source not in self._suspects:
+            self._trusted.add(source)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from agents.gates import Addressable, Facts, Gate, Past, Sized, first_refusal, unknown_type
+from agents.gates import Gates, unknown_type
 from edge import binding
 from edge.access import bearer
 from edge.binding import BadBatch, Incoming, UnknownFormat
@@ -60,10 +60,8 @@ class Ingest:
         self._topic = settings.topic_prefix + "ingest"
         self._payloads = payloads
         self._clock = clock
-        self._policies = policies(topology)
-        self._gates: tuple[Gate, ...] = (
-            Sized(limits.event_bytes), Addressable(topology.device_types), Past(int(limits.future_tolerance * 1000)),
-        )  # fmt: skip
+        self._types = frozenset(policies(topology))
+        self._gates = Gates(limits, topology.device_types)
         self._event_bytes = limits.event_bytes
         self._buckets: dict[str, tuple[Producer, Bucket]] = {}
         self.waiting = 0
@@ -165,9 +163,10 @@ class Ingest:
         if not producer.may_publish(event.type):
             detail = f"{producer.name} publishes {', '.join(producer.types)}; this is {event.type!r}"
             return Problem(403, "type-not-allowed", "The producer may not publish this type", detail)
-        policy = self._policies.get(event.type)
-        facts = None if policy is None else Facts(int(self._clock() * 1000), each.size, policy)
-        refusal = unknown_type(event) if facts is None else first_refusal(self._gates, event, facts)
+        if event.type in self._types:
+            refusal = self._gates.bad(event, each.size, int(self._clock() * 1000))
+        else:
+            refusal = unknown_type(event)
         if refusal is not None:
             return _bad_event(refusal.reason or refusal.kind, refusal.detail)
         wrong = self._payloads.problem(event)

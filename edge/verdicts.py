@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from agents.gates import Facts, deadline_of
+from agents.gates import deadline_of
 from streams.envelope import Envelope
 from streams.event import Event
 from streams.outcomes import Kind, Outcome
@@ -99,12 +99,11 @@ def _gate(outcome: Outcome) -> str:
 
 
 def _route(topology: Topology, limits: Limits, event: Event, policy: Policy, way: Way) -> Iterator[tuple[str, str]]:
-    facts = Facts(way.appended, way.size, policy)
     yield "event", f"type {event.type}, use case {policy.use_case}"
     yield "size", f"{way.size} bytes, limit {limits.event_bytes}"
     tolerance = int(limits.future_tolerance * 1000)
     yield "future", f"{event.time - way.appended} ms ahead, tolerance {tolerance} ms"
-    yield "age", _age(way.appended, event.time, deadline_of(event, facts))
+    yield "age", _age(way.appended, event.time, deadline_of(event, policy))
     yield "partition", "of its account"
     table = topology.tables.get("seen")
     yield "duplicates", f"no other event with this id in {table.window}" if table else "not looked for"

@@ -36,7 +36,7 @@ class Structured(msgspec.Struct, gc=False):
 
 
 #: Header of a structured event as nearly all come.
-_PLAIN: Final = frozenset([("content-type", b"application/cloudevents+json")])
+_PLAIN: Final = ("content-type", b"application/cloudevents+json")
 
 _structured = msgspec.json.Decoder(Structured).decode
 _any_json = msgspec.json.Decoder(msgspec.Raw).decode
@@ -51,7 +51,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 def decode(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> Event:
     """The event of one record of `ingest`. Raises BadEvent, and nothing else, whatever the bytes are."""
     try:
-        if len(headers) == 1 and headers[0] in _PLAIN and value:
+        if len(headers) == 1 and headers[0] == _PLAIN and value:
             return _structured_event(key, value)
         return _event(key, *_read(value, headers))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -107,7 +107,15 @@ def _event(key: bytes | None, parts: Structured, payload: bytes, json: bool = Fa
         raise BadEvent("bad-attribute", f"no {', '.join(missing)}")
     if len(id_) > MAX_ID or len(source) > MAX_ID or len(type_) > MAX_ID:
         raise BadEvent("bad-attribute", f"id, source or type longer than {MAX_ID} characters")
-    _check_account(key, subject)
+    encoded = subject.encode()
+    if (
+        key != encoded
+        or len(encoded) > MAX_ACCOUNT_BYTES
+        or not subject.isprintable()
+        or "{" in subject
+        or "}" in subject
+    ):
+        raise _bad_account(key, subject)
     return Event(  # in the order of its fields, which is faster than by name; most of these are not set
         subject,
         source,
@@ -128,6 +136,8 @@ def _event(key: bytes | None, parts: Structured, payload: bytes, json: bool = Fa
 
 def _content_type(declared: str | None, payload: bytes, json: bool) -> str:
     """The payload's type, JSON where none is declared. A JSON payload must be UTF-8 and well formed: frames hold it."""
+    if json and payload and declared == JSON:
+        return JSON
     content_type = _short("datacontenttype", declared)
     if not payload:
         return content_type
@@ -146,15 +156,13 @@ def is_json(content_type: str) -> bool:
     return media.endswith(("/json", "+json"))
 
 
-def _check_account(key: bytes | None, subject: str) -> None:
-    encoded = subject.encode()
-    if len(encoded) > MAX_ACCOUNT_BYTES:
-        raise BadEvent("bad-attribute", f"subject longer than {MAX_ACCOUNT_BYTES} bytes")
+def _bad_account(key: bytes | None, subject: str) -> BadEvent:
+    if len(subject.encode()) > MAX_ACCOUNT_BYTES:
+        return BadEvent("bad-attribute", f"subject longer than {MAX_ACCOUNT_BYTES} bytes")
     if not subject.isprintable() or "{" in subject or "}" in subject:
-        raise BadEvent("bad-attribute", "subject with control characters or braces")
-    if key != encoded:
-        shown = "none" if key is None else repr(key[:64])
-        raise BadEvent("key-mismatch", f"record key {shown}, subject {subject!r}")
+        return BadEvent("bad-attribute", "subject with control characters or braces")
+    shown = "none" if key is None else repr(key[:64])
+    return BadEvent("key-mismatch", f"record key {shown}, subject {subject!r}")
 
 
 def _time(name: str, text: str) -> int:

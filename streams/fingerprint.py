@@ -13,22 +13,31 @@ from zlib import crc32
 SIZE: Final = 12
 _LONGEST_KEY: Final = 64
 _length: Final = Struct(">I").pack
-_THREE: Final = _length(3)
 
 
 def seen_fingerprint(key: bytes, account: str, source: str, event_id: str) -> bytes:
     """Names an event: producers promise that (source, id) is unique, lockstep keeps accounts apart."""
-    one, two, three = _encoded(account), _encoded(source), _encoded(event_id)
-    message = (_THREE, _length(len(one)), one, _length(len(two)), two, _length(len(three)), three)
-    return _hash(b"seen", key, b"".join(message))  # what _fingerprint makes of these, without its loops
+    message = f"{len(account)},{len(source)},{account}{source}{event_id}"  # the lengths say where each part ends
+    hashed = _keyed(b"seen", key).copy()
+    hashed.update(_encoded(message))
+    return hashed.digest()
 
 
 def latest_fingerprint(key: bytes, account: str, scope: Iterable[str], selectors: Iterable[str]) -> bytes:
     """Names a line of notifications of which only the newest matters.
 
-    `scope`: use case, collapse key and what orders them; `selectors`: which devices are meant, and the origin.
+    `scope`: use case, collapse key and what orders them; `selectors`: which devices are meant, and the origin. Each
+    group says how many parts it has, each part how long it is: no two lists give the same bytes.
     """
-    return _fingerprint(b"latest", key, (account, *scope), tuple(selectors))
+    message = []
+    for group in ((account, *scope), tuple(selectors)):
+        message.append(_length(len(group)))
+        for part in group:
+            encoded = _encoded(part)
+            message += (_length(len(encoded)), encoded)
+    hashed = _keyed(b"latest", key).copy()
+    hashed.update(b"".join(message))
+    return hashed.digest()
 
 
 def replay_fingerprint(fingerprint: bytes, first: int) -> bytes:
@@ -41,29 +50,12 @@ def digest_of(payload: bytes) -> int:
     return crc32(payload)
 
 
-def _fingerprint(person: bytes, key: bytes, *groups: tuple[str, ...]) -> bytes:
-    """Each group says how many parts it has, each part how long it is: no two lists give the same bytes."""
-    message = []
-    for group in groups:
-        message.append(_length(len(group)))
-        for part in group:
-            encoded = _encoded(part)
-            message += (_length(len(encoded)), encoded)
-    return _hash(person, key, b"".join(message))
-
-
 def _encoded(part: str) -> bytes:
     """UTF-8; a lone surrogate, which JSON may hold, is text too."""
     try:
         return part.encode()
     except UnicodeEncodeError:
         return part.encode("utf-8", "surrogatepass")
-
-
-def _hash(person: bytes, key: bytes, message: bytes) -> bytes:
-    hashed = _keyed(person, key).copy()
-    hashed.update(message)
-    return hashed.digest()
 
 
 @lru_cache(maxsize=16)

@@ -56,12 +56,14 @@ def fingerprint_of_32_bits() -> None:
 @mutant(f"{CLOCKS}::test_the_router_judges_by_the_time_of_the_record")
 def age_by_wall_clock_in_route() -> None:
     """The router takes the age of an event at the time at which it looks."""
-    from agents import gates, route
+    from agents.route import Router
 
-    def facts(appended: int, size: int, policy: Any) -> gates.Facts:
-        return gates.Facts(_now(), size, policy)
+    original = Router._judge
 
-    replace(route, "Facts", facts)
+    def judge(self: Router, record: Any, partition: int, clock: int) -> Any:
+        return original(self, record, partition, _now())
+
+    replace(Router, "_judge", judge)
 
 
 @mutant(f"{CLOCKS}::test_notify_judges_by_the_time_of_the_record")

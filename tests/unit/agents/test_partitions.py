@@ -9,36 +9,39 @@ RIGHT = partition_for(b"acct", 8)
 WRONG = (RIGHT + 1) % 8
 
 
+def ask(check: PartitionCheck, partition: int, times: int, source: str = "a") -> list[int | None]:
+    """The answers for so many events of a source on a partition, at offsets from 1 on."""
+    return [check.misplaced(source, "acct", partition, offset) for offset in range(1, times + 1)]
+
+
 def test_the_first_records_of_each_source_are_checked() -> None:
     """A miss names the right partition; another source has a count of its own."""
     check = PartitionCheck(8)
-    assert [check.misplaced("a", "acct", RIGHT) for _ in range(FIRST)] == [None] * FIRST
-    assert check.misplaced("a", "acct", WRONG) is None
-    assert check.misplaced("b", "acct", WRONG) == RIGHT
+    assert ask(check, RIGHT, FIRST) == [None] * FIRST
+    assert ask(check, WRONG, 1) == [None]
+    assert ask(check, WRONG, 1, "b") == [RIGHT]
 
 
 def test_after_that_a_sample_is_checked() -> None:
-    """One in EVERY."""
+    """One in EVERY; and once it was wrong, each."""
     check = PartitionCheck(8)
-    for _ in range(FIRST):
-        check.misplaced("a", "acct", RIGHT)
-    answers = [check.misplaced("a", "acct", WRONG) for _ in range(EVERY)]
-    assert answers[0] is None
-    assert RIGHT in answers
+    ask(check, RIGHT, FIRST)
+    assert ask(check, WRONG, EVERY + 2) == [None] * (EVERY - 1) + [RIGHT] * 3
 
 
 def test_after_one_miss_every_record_is_checked() -> None:
     """A source that was wrong once is not trusted again."""
     check = PartitionCheck(8)
-    check.misplaced("a", "acct", WRONG)
-    for _ in range(FIRST):
-        check.misplaced("a", "acct", RIGHT)
-    assert [check.misplaced("a", "acct", WRONG) for _ in range(5)] == [RIGHT] * 5
+    assert ask(check, WRONG, 1) == [RIGHT]
+    ask(check, RIGHT, FIRST)
+    assert ask(check, WRONG, 5) == [RIGHT] * 5
 
 
 def test_the_memory_of_sources_is_bounded() -> None:
-    """Forgetting counts only means checking more."""
+    """Forgetting whom to trust only means checking more."""
     check = PartitionCheck(8)
-    for number in range(MAX_SOURCES + 5):
-        check.misplaced(f"s{number}", "acct", RIGHT)
-    assert check.misplaced("s0", "acct", WRONG) == RIGHT
+    ask(check, RIGHT, FIRST, "s0")
+    for number in range(MAX_SOURCES):
+        ask(check, RIGHT, 1, f"s{number}")
+    ask(check, RIGHT, 1, "another")
+    assert ask(check, WRONG, 1, "s0") == [RIGHT]
