@@ -46,12 +46,23 @@ class Access:
         path = request.match_info["id"]
         if path != identity.device:
             raise problems.wrong_device(path)
-        wait = self._rates.take((identity.account, identity.device), time.monotonic())
+        wait = self.admit(identity)
         if wait:
             self.limited += 1
             raise Problem(429, "too-many-requests", "Too many requests", "wait as long as poll_after says", ceil(wait))
-        self._seen(identity.account, identity.device)
         return identity
+
+    def known(self, device: str, token: str) -> Identity | None:
+        """The identity of a token of this device that was good before, and is."""
+        identity = self._verifier.known(token, self._clock())
+        return identity if identity is not None and identity.device == device else None
+
+    def admit(self, identity: Identity) -> float:
+        """0 where one request of the device is let in; else how long it has to wait, s."""
+        wait = self._rates.take((identity.account, identity.device), time.monotonic())
+        if not wait:
+            self._seen(identity.account, identity.device)
+        return wait
 
 
 def bearer(request: web.Request) -> str:

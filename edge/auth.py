@@ -105,11 +105,19 @@ class Verifier:
             raise BadKeys(f"{self._settings.keys}: not a JWK Set of Ed25519 keys: {error}") from error
         self._young, self._old = {}, {}
 
+    def known(self, token: str, now: float) -> Identity | None:
+        """Who a token speaks for that was verified before and is good at `now` (s); None for any other."""
+        digest = _digest(token)
+        identity = self._young.get(digest) or self._old.get(digest)
+        if identity is None or identity.expires + self._settings.leeway <= now:
+            return None
+        return identity if identity.issued > self._revoked.since(identity.account) else None
+
     def verify(self, token: str, now: float) -> Identity:
         """Who the token speaks for at `now` (s). Raises BadToken."""
         if len(token) > MAX_TOKEN:
             raise BadToken(f"token longer than {MAX_TOKEN} characters")
-        digest = hashlib.blake2b(token.encode(errors="surrogatepass"), digest_size=16).digest()
+        digest = _digest(token)
         identity = self._young.get(digest)
         if identity is None:
             identity = self._old.get(digest) or self._check(token, now)
@@ -136,6 +144,10 @@ class Verifier:
         if identity.expires - now > self._settings.longest + self._settings.leeway:
             raise BadToken(f"token lives longer than {self._settings.longest:.0f} s")
         return identity
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.blake2b(token.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _public_keys(text: bytes) -> KeySet:

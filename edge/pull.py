@@ -23,6 +23,7 @@ from edge.page import Page, PageReader
 from edge.problems import Problem
 from edge.reports import Reports
 from edge.stores import Stores, read_heads
+from edge.tags import matches, nothing_above, tag_of
 from edge.waits import Waits
 from sinks.redis import RedisUnavailable
 from streams.settings import Edge
@@ -156,7 +157,7 @@ class Pull:
 
     async def _read(self, ask: Ask, cursor: Cursor, heads: tuple[int, ...], *, full: bool = False) -> Page:
         """A page. Raises Problem while too many are being read: who waits for Cassandra here waits in memory."""
-        if _nothing_above(cursor, heads) and not full:
+        if nothing_above(cursor, heads) and not full:
             return Page([], cursor.positions, more=False)
         if self._reading >= MOST_READS:
             self.refused += 1
@@ -213,11 +214,11 @@ class Pull:
         if stands == ask.cursor and not ask.fresh and _knows_all(ask, found.heads):
             return self._unchanged(found.heads)
         self.pages += 1
-        return _response(page, cursors.encode(stands), _tag(found.heads), round(found.after), ask.accepts)
+        return _response(page, cursors.encode(stands), tag_of(found.heads), round(found.after), ask.accepts)
 
     def _unchanged(self, heads: Sequence[int]) -> web.Response:
         self.unchanged += 1
-        return web.Response(status=304, headers={"ETag": _tag(heads), "Cache-Control": "no-store"})
+        return web.Response(status=304, headers={"ETag": tag_of(heads), "Cache-Control": "no-store"})
 
     async def _recipient(self, identity: Identity) -> Recipient:
         device = await self._stores.registry.get(identity.account, identity.device)
@@ -241,25 +242,7 @@ class Pull:
 
 def _knows_all(ask: Ask, heads: Sequence[int]) -> bool:
     """Whether the request's cursor is at the heads, and its tag is theirs."""
-    return _nothing_above(ask.cursor, heads) and _matches(ask.tag, _tag(heads))
-
-
-def _nothing_above(cursor: Cursor, heads: Sequence[int]) -> bool:
-    """Whether all heads are known and the cursor is at or above them."""
-    if heads == cursor.positions:
-        lowest: int = min(heads)
-        return lowest >= 0
-    return all(0 <= head <= position for head, position in zip(heads, cursor.positions, strict=True))
-
-
-def _tag(heads: Sequence[int]) -> str:
-    """All lanes' heads: their maximum would hide a lower lane that moved."""
-    return '"' + "-".join(f"{head:x}" for head in heads) + '"'
-
-
-def _matches(header: str, tag: str) -> bool:
-    """Whether a header If-None-Match holds the tag; proxies that compress make it a weak one."""
-    return header == tag or tag in (each.strip().removeprefix("W/") for each in header.split(","))
+    return nothing_above(ask.cursor, heads) and matches(ask.tag, tag_of(heads))
 
 
 def _response(page: Page, next_cursor: str, tag: str, after: int, accepted: str) -> web.Response:

@@ -29,6 +29,7 @@ from edge.problems import problems
 from edge.protocol import Sessions
 from edge.pull import Pull
 from edge.push_port import PushPort, PushProtocol
+from edge.quick import QuickHandler, QuickPolls
 from edge.recovery import Recovery
 from edge.reports import Reports
 from edge.revoking import Revoking
@@ -101,7 +102,11 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         ingest = Ingest(settings, topology, guard.callers, output, _payloads(settings, topology), time.time)
         upgrades = Upgrades(lambda: Connection(gateway))
         routes = [pull.routes(), devices.routes(), ingest.routes(), upgrades.routes()]
-        http = await _http(stack, api(routes, settings.edge.origins))
+        polls = QuickPolls(
+            pull, stores.heads, guard.access, reports, len(topology.lanes), settings.edge.page_limit, time.time
+        )
+        server = await _http(stack, api(routes, settings.edge.origins))
+        http = partial(QuickHandler, polls, server, loop=asyncio.get_running_loop(), access_log=None)
         gateway = Gateway(settings.edge, sessions, backlog, guard.verifier, reports, http)
         revoking = Revoking(sessions, guard.revocations, settings.tokens.revocations)
         erasure = await Erasure.open(disk, memory, stores.registry, len(topology.lanes))

@@ -119,16 +119,17 @@ class Heads:
         return await self._redis.pipeline(b"".join(out), 3 * len(out))
 
     async def read(self, account: str) -> tuple[int, ...]:
-        """The head of each lane, -1 where unknown. Reads of one turn of the loop share a trip.
+        """The head of each lane, -1 where unknown. Raises RedisUnavailable."""
+        return await self.ask(account)
 
-        Raises RedisUnavailable.
-        """
+    def ask(self, account: str) -> Asked:
+        """What `read` waits for: the answer comes, or RedisUnavailable. Reads of one turn of the loop share a trip."""
         loop = asyncio.get_running_loop()
         if not self._asked:
             loop.call_soon(self._flush)
         asked: Asked = loop.create_future()  # one for each reader: the end of one is not another's
         self._asked.setdefault(account, []).append(asked)
-        return await asked
+        return asked
 
     def settled(self) -> bytes:
         """The life of Redis, for `fill`; empty until it has been the same for so long that every `store` knows it too:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Coroutine, Iterator
 from typing import Any, Final, NamedTuple, cast
 
-from edge import pull
+from edge import tags
 from edge.cursor import Cursor, fingerprint
 from edge.item import Limits, Recipient
 from edge.page import Page, PageReader
@@ -124,7 +124,7 @@ def _heads(w: World, rules: Rules) -> tuple[int, ...]:
 
 
 def _tag(heads: tuple[int, ...], rules: Rules) -> str:
-    return pull._tag(heads if rules.tag_of_all else [max(heads)])
+    return tags.tag_of(heads if rules.tag_of_all else [max(heads)])
 
 
 def _cursor(w: World) -> Cursor:
@@ -150,7 +150,7 @@ def _polls(w: World, rules: Rules) -> Iterator[Step[World]]:
 
 def _is_unchanged(w: World, heads: tuple[int, ...], rules: Rules) -> bool:
     same = w.tag == _tag(heads, rules)
-    return same and (not rules.tag_of_all or pull._nothing_above(_cursor(w), heads))
+    return same and (not rules.tag_of_all or tags.nothing_above(_cursor(w), heads))
 
 
 def _page(w: World, poll: Poll, rules: Rules) -> Page:

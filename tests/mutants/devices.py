@@ -47,8 +47,8 @@ def etag_by_the_maximum() -> None:
     def nothing_above(cursor: Any, heads: Sequence[int]) -> bool:
         return 0 <= max(heads) <= int(max(cursor.positions))
 
-    replace(pull, "_tag", tag)
-    replace(pull, "_nothing_above", nothing_above)
+    replace(pull, "tag_of", tag)
+    replace(pull, "nothing_above", nothing_above)
 
 
 @mutant(PULLS)

@@ -185,6 +185,20 @@ class AliceRevoked:
         return NOW if account == "alice" else -1
 
 
+def test_a_token_is_known_once_it_was_good(keys: Path, settings: Tokens) -> None:
+    """And as long as it is: not before it was verified, not when it has expired, not revoked."""
+    token = issue(keys / PRIVATE, settings, "tv-1", "alice", "tv", 600, NOW)
+    verifier = Verifier(settings)
+    assert verifier.known(token, NOW) is None
+    identity = verifier.verify(token, NOW)
+    assert verifier.known(token, NOW) == identity
+    assert verifier.known(token, identity.expires + settings.leeway) is None
+    strict = Verifier(settings, AliceRevoked())
+    with pytest.raises(BadToken):
+        strict.verify(token, NOW - 1)
+    assert strict.known(token, NOW) is None
+
+
 def test_a_revoked_account_needs_newer_tokens(keys: Path, settings: Tokens) -> None:
     """Whatever the cache knows; a token that does not say when it was issued is not newer. Others are as they were."""
     revoked: list[AliceRevoked] = []
