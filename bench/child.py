@@ -6,15 +6,36 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Final, Self
 
 
 async def serve(obey: Callable[[dict[str, Any]], Awaitable[Any]]) -> None:
     """In the process: take orders until there are no more."""
     while line := await asyncio.to_thread(sys.stdin.readline):
         print(json.dumps(await obey(json.loads(line))), flush=True)
+
+
+async def serve_beside(work: Coroutine[Any, Any, None], obey: Callable[[dict[str, Any]], Awaitable[Any]]) -> None:
+    """As `serve`, while something else goes on that never ends."""
+    beside = asyncio.create_task(work)
+    await serve(obey)
+    beside.cancel()
+
+
+#: Seconds that a process has to end in good order.
+_PATIENCE: Final = 20.0
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process, by force if it must be."""
+    process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class ChildFailed(Exception):

@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 import msgspec
 import numpy as np
 
-from bench.child import serve
+from bench.child import serve_beside
 from bench.plan import Load
 from edge.auth import issue
 from edge.frames import CLOSE, PING, PONG, TEXT
@@ -222,9 +222,7 @@ class Crowd:
 async def main() -> None:
     """Take orders until there are no more."""
     crowd = Crowd()
-    acking = asyncio.create_task(crowd.ack_in_time())
-    await serve(partial(_obey, crowd))
-    acking.cancel()
+    await serve_beside(crowd.ack_in_time(), partial(_obey, crowd))
 
 
 async def _obey(crowd: Crowd, order: dict[str, Any]) -> int:

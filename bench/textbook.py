@@ -17,6 +17,7 @@ from cassandra.cluster import Cluster
 from cassandra.query import SimpleStatement
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bench.child import end
 from bench.plan import LANES, Load
 from bench.system import Way
 from deploy.local.config import Endpoints
@@ -25,7 +26,6 @@ from deploy.local.ports import free_ports, is_free
 PARTITIONS: Final = 8
 STAGES: Final = ("events", "notifications", "push")
 _START_S: Final = 120.0
-_STOP_S: Final = 10.0
 _TABLE: Final = (
     "CREATE TABLE inbox (account text, created timeuuid, id text, type text, payload text, "
     "PRIMARY KEY (account, created))"
@@ -122,9 +122,4 @@ def _process(arguments: Sequence[str], config: Mapping[str, Any], directory: Pat
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from bench.child import end
 from bench.measure import on, split
 from bench.system import ROOT, Lockstep
 from deploy.local.ports import free_ports, is_free
@@ -22,7 +23,6 @@ LOCKSTEP: Final = "lockstep"
 #: The gateways beside it, and whether each answers polls too: two of the libraries are for WebSockets only.
 PEERS: Final[Mapping[str, bool]] = {"aiohttp": True, "websockets": False, "picows": False}
 _START_S: Final = 30.0
-_STOP_S: Final = 10.0
 
 
 class Holder(NamedTuple):
@@ -81,12 +81,7 @@ def _process(name: str, python: str, orders: str, log: Path) -> Iterator[subproc
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 def _wait(process: subprocess.Popen[bytes], holder: Holder, log: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.child import serve
+from bench.child import serve_beside
 from bench.crowd import LIFE_S, Crowd, Device
 from bench.plan import Load
 from edge.auth import issue
@@ -149,9 +149,7 @@ def members(devices: int, places: int, part: int, parts: int) -> Iterator[int]:
 async def main() -> None:
     """Take orders until there are no more."""
     flock = Flock()
-    acking = asyncio.create_task(flock.ack_in_time())
-    await serve(partial(_obey, flock))
-    acking.cancel()
+    await serve_beside(flock.ack_in_time(), partial(_obey, flock))
 
 
 async def _obey(flock: Flock, order: dict[str, Any]) -> Any:

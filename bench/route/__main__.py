@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
+from bench.child import end
 from bench.measure import Usage, medians, on, report, split, usage
 from bench.route.load import fill, good
 from bench.route.oracle import wrong
@@ -131,16 +131,6 @@ def watch(process: subprocess.Popen[bytes], lanes: Lanes, expected: int, events:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{records} of {expected} records are there")
         time.sleep(0.02)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Stop a process, by force if it must be."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def play(servers: str, names: Sequence[str], events: int, rounds: int, prefix: str = "") -> dict[str, list[Figures]]:
