@@ -56,7 +56,7 @@ test-core: venv ## run the tests of the pure core and measure that they cover it
 	$(BIN)/pytest -q $(CORE) --cov --cov-config=tests/pure.coveragerc --cov-report=term
 
 test-unit: venv ## run the tests of the pure core: in under 5 s, no server needed
-	$(BIN)/pytest -q $(CORE)
+	$(BIN)/pytest -q -p no:schemathesis -p no:xdist -p no:cov $(CORE)
 
 test-platforms: venv ## run the tests of the push platforms, each with a provider of the tests
 	@$(LOCAL) tools --with node,npm

@@ -14,6 +14,8 @@ from sinks.redis import Redis, RedisUnavailable, bulk, is_forgotten, script, usa
 LIFE_S: Final = 8 * 86_400
 UNKNOWN: Final = -1
 SETTLED_S: Final = 60.0
+#: Least time between two trips that read heads, s. A trip costs as much as all else of a poll: a busy edge makes few.
+GAP_S: Final = 0.002
 log = logging.getLogger(__name__)
 
 # A field is run id + lane: the heads of another life of Redis are not found, which means unknown; they are swept when
@@ -81,6 +83,7 @@ class Heads:
         self._forms: dict[int, bytes] = {}  # by lane, of this life of Redis
         self._read_form = b"", b""  # of which life of Redis, and the form
         self._asked: dict[str, list[Asked]] = {}
+        self._next_trip = 0.0  # by the loop's clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._life = b""
         self._since = 0.0  # when that life was first seen
@@ -123,10 +126,10 @@ class Heads:
         return await self.ask(account)
 
     def ask(self, account: str) -> Asked:
-        """What `read` waits for: the answer comes, or RedisUnavailable. Reads of one turn of the loop share a trip."""
+        """What `read` waits for: the answer comes, or RedisUnavailable. Reads share a trip, one each GAP_S at most."""
         loop = asyncio.get_running_loop()
         if not self._asked:
-            loop.call_soon(self._flush)
+            loop.call_at(self._next_trip, self._flush)
         asked: Asked = loop.create_future()  # one for each reader: the end of one is not another's
         self._asked.setdefault(account, []).append(asked)
         return asked
@@ -151,6 +154,7 @@ class Heads:
 
     def _flush(self) -> None:
         asked, self._asked = self._asked, {}
+        self._next_trip = asyncio.get_running_loop().time() + GAP_S
         self.trips += 1
         task = asyncio.create_task(self._answer(asked))
         self._tasks.add(task)
