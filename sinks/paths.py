@@ -109,24 +109,24 @@ def _providers(paths: Sequence[PlatformPath], rules: Rules) -> dict[str, list[Pl
 
 
 def _push(e: Envelope, prev: int, payload: bytes, targets: tuple[Target, ...], others: tuple[Target, ...] = ()) -> Push:
-    return Push(
-        version=e.version,
-        topic_id=e.topic_id,
-        partition=e.partition,
-        seq=e.seq,
-        prev=prev,
-        lane=e.lane,
-        account=e.account,
-        events=e.events or (e.id,),
-        type=e.type,
-        time=e.time,
-        deadline=e.deadline,
-        expires=e.expires,
-        content_type=e.content_type,
-        payload=payload,
-        targets=targets,
-        others=others,
-        trace=e.trace,
+    return Push(  # in the order of its fields: by name it takes six times as long
+        e.version,
+        e.topic_id,
+        e.partition,
+        e.seq,
+        prev,
+        e.lane,
+        e.account,
+        e.events or (e.id,),
+        e.type,
+        e.time,
+        e.deadline,
+        e.expires,
+        e.content_type,
+        payload,
+        targets,
+        others,
+        e.trace,
     )
 
 

@@ -20,12 +20,12 @@ from sinks.outage import Outage
 from sinks.paths import plans, rules_of
 from sinks.redis import RedisUnavailable
 from sinks.rows import row_of
-from streams.envelope import Push, decode_envelope, encode
+from streams.envelope import decode_envelope, encode
 from streams.failpoints import reach
 from streams.fresh import Fresh, Replays
 from streams.logtime import Progress
 from streams.outcomes import Outcome
-from streams.stage import Batch, Handler, Stage
+from streams.stage import Batch, Handler, Packed, Stage
 
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
@@ -105,10 +105,13 @@ class Store:
             return self._outage.hold(batch, error, lambda: self._advance(tops))
         reach("store.raised")
         outcomes: list[Outcome] = []
+        pushes: dict[str, list[Packed]] = {}
         for plan in plans(envelopes, states, self._gateways.incarnations, self._rules, self._stage.now()):
             outcomes.append(plan.outcome)
             for platform, push in plan.pushes.items():
-                await self._put(self._topics[platform], batch.partition, push)
+                pushes.setdefault(platform, []).append((push.account.encode(), encode(push)))
+        for platform, packed in pushes.items():
+            await self._stage.output.send_all(self._topics[platform], batch.partition, packed)
         reach("store.produced")
         await self._stage.report(batch.partition, outcomes)
         return envelopes[-1].seq
@@ -129,13 +132,6 @@ class Store:
     async def _advance(self, tops: Mapping[tuple[str, int], int]) -> list[AccountState]:
         self._outage.check()
         return await self._heads.advance(tops)
-
-    async def _put(self, topic: str, partition: int, push: Push) -> None:
-        key, value = push.account.encode(), encode(push)
-        try:
-            self._stage.output.put(topic, partition, key, value)
-        except BufferError:
-            await self._stage.output.send(topic, partition, key, value)
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it works; every attempt is the same. Raises RedisUnavailable once Redis counts as away."""
