@@ -57,6 +57,8 @@ _KERNEL_QUEUE: Final = 4096
 #: Without a limit the kernel takes megabytes for a device that does not read before anybody notices.
 _SEND_BUFFER: Final = 32 * 1024
 _RELOAD_TICKS: Final = 10
+#: A trip to Redis costs as much as all else of a poll: an edge that is asked often makes one for several.
+_HEADS_GAP_S: Final = 0.002
 _MAX_REQUEST: Final = 64 * 1024
 log = logging.getLogger(__name__)
 
@@ -178,7 +180,7 @@ async def _stores(
     return Stores(
         registry=await Registry.open(disk, memory, topology),
         inbox=await InboxReader.open(disk),
-        heads=Heads(memory, len(topology.lane_names())),
+        heads=Heads(memory, len(topology.lane_names()), _HEADS_GAP_S),
         presence=Presence(memory),
         lease=await stack.enter_async_context(lease),
     )

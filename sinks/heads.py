@@ -14,8 +14,6 @@ from sinks.redis import Redis, RedisUnavailable, bulk, is_forgotten, script, usa
 LIFE_S: Final = 8 * 86_400
 UNKNOWN: Final = -1
 SETTLED_S: Final = 60.0
-#: Least time between two trips that read heads, s. A trip costs as much as all else of a poll: a busy edge makes few.
-GAP_S: Final = 0.002
 log = logging.getLogger(__name__)
 
 # A field is run id + lane: the heads of another life of Redis are not found, which means unknown; they are swept when
@@ -75,10 +73,12 @@ def _read_form(run_id: bytes, lanes: int) -> bytes:
 class Heads:
     """Heads of accounts in Redis."""
 
-    def __init__(self, redis: Redis, lanes: int) -> None:
+    def __init__(self, redis: Redis, lanes: int, gap: float = 0.0) -> None:
+        """`gap`: least time between two trips that read, s."""
         self.trips = 0  # of coalesced reads
         self._redis = redis
         self._lanes = lanes
+        self._gap = gap
         self._run_id = b""
         self._forms: dict[int, bytes] = {}  # by lane, of this life of Redis
         self._read_form = b"", b""  # of which life of Redis, and the form
@@ -126,7 +126,7 @@ class Heads:
         return await self.ask(account)
 
     def ask(self, account: str) -> Asked:
-        """What `read` waits for: the answer comes, or RedisUnavailable. Reads share a trip, one each GAP_S at most."""
+        """What `read` waits for: the answer comes, or RedisUnavailable. Reads share a trip, one in each gap."""
         loop = asyncio.get_running_loop()
         if not self._asked:
             loop.call_at(self._next_trip, self._flush)
@@ -154,7 +154,7 @@ class Heads:
 
     def _flush(self) -> None:
         asked, self._asked = self._asked, {}
-        self._next_trip = asyncio.get_running_loop().time() + GAP_S
+        self._next_trip = asyncio.get_running_loop().time() + self._gap
         self.trips += 1
         task = asyncio.create_task(self._answer(asked))
         self._tasks.add(task)
