@@ -174,9 +174,11 @@ class Gateway:
             self._opened(connection, session, identity.expires - now)
 
     def _opened(self, connection: Connection, session: Session, token_life: float) -> None:
-        life = self._settings.lifetime * _random.uniform(1 - _SPREAD, 1)
-        connection.ends = self.tick + int(min(life, max(token_life, 0) + GRACE_S))
-        connection.slot = self._ring.add(connection)
+        longest, turn = self._settings.lifetime, self._settings.ping_interval  # an end is noticed at a turn of the ring
+        shortest = longest * (1 - _SPREAD)
+        life = _random.uniform(shortest, max(shortest, longest - turn))
+        connection.ends = self.tick + int(min(life, token_life + GRACE_S - turn))
+        connection.slot = self._ring.add(connection, _random.randrange(turn))  # so a herd is none at its next turns
         connection.opened(session)
         self._start(connection, self._backlog.greet(session, connection, self._settings.ping_interval, WINDOW))
 

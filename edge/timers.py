@@ -15,10 +15,11 @@ class Ring(Generic[T]):
         self._slots: list[set[T]] = [set() for _ in range(period)]
         self._now = 0
 
-    def add(self, member: T) -> int:
-        """Enter a member; its first turn is a whole period away. Gives the slot, which `discard` needs."""
-        self._slots[self._now].add(member)
-        return self._now
+    def add(self, member: T, early: int = 0) -> int:
+        """Enter a member; its first turn is a period less `early` ticks away. Gives the slot, which `discard` needs."""
+        slot = (self._now - early) % len(self._slots)
+        self._slots[slot].add(member)
+        return slot
 
     def discard(self, slot: int, member: T) -> None:
         """Take a member out."""

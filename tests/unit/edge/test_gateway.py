@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any, cast
 
+import pytest
+
 from edge.connection import Connection, Phase
-from edge.gateway import Gateway
+from edge.gateway import DRAIN_S, GRACE_S, Gateway
 from edge.identity import Identity
 from edge.protocol import Sessions
 from streams.settings import Edge
@@ -20,12 +23,15 @@ HELLO = frame(b'{"type":"hello","token":"mine"}')
 class Door:
     """In the place of everything that a gateway calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, life: float = 3600.0) -> None:
         self.greeted: list[str] = []
+        self._life = life
+        self._verified = 0
 
     def verify(self, token: str, now: float) -> Identity:
-        """Every token is mine."""
-        return ME
+        """The token `mine` is mine, any other that of one more device; it is good for a while yet."""
+        self._verified += token != "mine"
+        return ME._replace(device=f"tv-{self._verified}" if self._verified else ME.device, expires=now + self._life)
 
     async def greet(self, session: Any, *_: object) -> None:
         """Remember."""
@@ -35,9 +41,9 @@ class Door:
         """Nothing is registered."""
 
 
-def opened() -> tuple[Gateway, Door]:
-    """A gateway without connections."""
-    door: Any = Door()
+def opened(life: float = 3600.0) -> tuple[Gateway, Door]:
+    """A gateway without connections, and tokens that are good for so long."""
+    door: Any = Door(life)
     settings = Edge(hello_timeout=HELLO_S)
     return Gateway(settings, Sessions(LANES), door, door, door, asyncio.Protocol, lambda: float(NOW)), door
 
@@ -65,6 +71,76 @@ async def test_a_hello_that_waits_for_its_turn_is_in_time() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert (patient.phase, door.greeted) == (Phase.OPEN, [ME.device])
+
+
+async def crowd(gateway: Gateway, number: int) -> list[tuple[Connection, FakeTransport]]:
+    """So many devices that have said hello."""
+    devices = [connect(gateway, UPGRADE + frame(b'{"type":"hello","token":"other"}')) for _ in range(number)]
+    for _ in range(number):
+        await asyncio.sleep(0)
+        if not len(gateway.hellos):
+            break
+    await asyncio.sleep(0)
+    return devices
+
+
+def goaways(transport: FakeTransport) -> list[dict[str, Any]]:
+    """What a device was told of that kind."""
+    data = transport.data[transport.data.index(b"\r\n\r\n") + 4 :]
+    return [each for each in texts(data) if each["type"] == "goaway"]
+
+
+@pytest.mark.parametrize(
+    ("life", "first", "last"),
+    [(3600.0, 1620, 1800), (600.0, 600 + GRACE_S - 55, 600 + GRACE_S), (5.0, 0, 55)],
+    ids=["30 minutes less a random 3", "a token that ends before", "a token that ends before it is looked at"],
+)
+async def test_a_connection_ends_in_time_and_not_with_all_others(life: float, first: int, last: int) -> None:
+    """However the pings fall; those that came at the same time leave at different ones, each told once."""
+    gateway, _ = opened(life)
+    devices = await crowd(gateway, 200)
+    told: dict[int, int] = {}
+    for tick in range(1, last + 1):
+        for connection, _ in devices:
+            connection.seen = gateway.tick  # it answers its pings
+        gateway.advance()
+        for number, (_, transport) in enumerate(devices):
+            if number not in told and b'"goaway"' in transport.data:
+                told[number] = tick
+    assert len(told) == len(devices)
+    assert first <= min(told.values()) <= max(told.values()) <= last
+    assert len(set(told.values())) > 30
+    assert all(each["reason"] == "lifetime" for _, transport in devices for each in goaways(transport))
+    assert {len(goaways(transport)) for _, transport in devices} == {1}
+
+
+@pytest.mark.parametrize(("number", "a_turn"), [(400, 50), (2000, 50), (6000, 60)])
+async def test_a_drain_is_paced_and_bounded(monkeypatch: pytest.MonkeyPatch, number: int, a_turn: int) -> None:
+    """So many devices in each tenth of a second, all within ten, each with another time to come back."""
+    gateway, _ = opened()
+    devices = await crowd(gateway, number)
+    pauses: list[float] = []
+    counts: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        counts.append(sum(b'"goaway"' in transport.data for _, transport in devices))
+
+    async def at_once(seconds: float) -> None:
+        pauses.append(seconds)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("edge.gateway.asyncio.sleep", sleep)
+        patched.setattr(gateway, "_until_empty", at_once)
+        await gateway.drain()
+    assert counts[-1] == number
+    assert max(after - before for before, after in pairwise([0, *counts])) == a_turn
+    assert sum(pauses) <= DRAIN_S + GRACE_S + 1
+    back = [goaways(transport)[0]["reconnect_after"] for _, transport in devices]
+    assert 0 <= min(back) < 1 < DRAIN_S - 1 < max(back) <= DRAIN_S
+    assert len(set(back)) > 50
+    assert {goaways(transport)[0]["reason"] for _, transport in devices} == {"draining"}
+    assert all(transport.data.endswith(b"going-away") for _, transport in devices)
 
 
 async def test_a_hello_that_waits_when_the_gateway_drains_gets_no_session() -> None:
