@@ -10,7 +10,7 @@ REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length:
 
 
 class Refusing:
-    """Passes connections on to the edge at `port`; while `closed`, one that asks for a socket gets 403."""
+    """Passes connections on to the edge at `port`; while `closed`, a request for a socket gets 403, a late one too."""
 
     def __init__(self, port: int) -> None:
         self.closed = True
@@ -32,27 +32,34 @@ class Refusing:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                head = await reader.readuntil(b"\r\n\r\n")
-                if self.closed and head.startswith(b"GET /v1/socket"):
-                    self.refused += 1
-                    writer.write(REFUSAL)
-                    await writer.drain()
-                else:
-                    await self._join(head, reader, writer)
+            with suppress(OSError):
+                await self._join(reader, writer)
         finally:
             writer.close()
 
-    async def _join(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_edge, to_edge = await asyncio.open_connection("127.0.0.1", self._port)
-        ways = [asyncio.create_task(_copy(reader, to_edge)), asyncio.create_task(_copy(from_edge, writer))]
+        ways = [asyncio.create_task(self._ask(reader, to_edge, writer)), asyncio.create_task(_copy(from_edge, writer))]
         try:
-            to_edge.write(head)
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             to_edge.close()
             for way in ways:
                 way.cancel()
+
+    async def _ask(
+        self, reader: asyncio.StreamReader, to_edge: asyncio.StreamWriter, to_device: asyncio.StreamWriter
+    ) -> None:
+        """Requests of a device, which waits for each answer; none is cut, for all are short."""
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if self.closed and data.startswith(b"GET /v1/socket"):
+                    self.refused += 1
+                    to_device.write(REFUSAL)
+                    await to_device.drain()
+                    return
+                to_edge.write(data)
+                await to_edge.drain()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
