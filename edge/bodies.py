@@ -25,10 +25,23 @@ async def read_body(request: web.Request, most: int) -> bytes:
                 if len(body) > most:
                     raise _too_large(most)
     except TimeoutError:
-        raise Problem(408, "too-slow", "The body took too long", f"it must be whole within {BODY_S:g} s") from None
+        raise _too_slow() from None
     except web.RequestPayloadError as error:
         raise Problem(400, "malformed-body", "The body cannot be read", str(error)) from error
     return bytes(body)
+
+
+async def read_small(request: web.Request) -> bytes:
+    """The body of a request whose size the application limits. Raises Problem for one that is too slow."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise _too_slow() from None
+
+
+def _too_slow() -> Problem:
+    return Problem(408, "too-slow", "The body took too long", f"it must be whole within {BODY_S:g} s")
 
 
 def _too_large(most: int) -> Problem:

@@ -12,6 +12,7 @@ from aiohttp import web
 from edge import cursor as cursors
 from edge import problems
 from edge.access import Access
+from edge.bodies import read_small
 from edge.cursor import Cursor
 from edge.identity import Identity
 from edge.problems import Problem
@@ -61,7 +62,7 @@ class Devices:
         """Register, or say what has changed. The cursor is for a device that has none: everything up to now is over."""
         identity = self._access.device(request)
         try:
-            body = _body(await request.read())
+            body = _body(await read_small(request))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise problems.malformed("body", str(error)) from error
         self._check(body, identity)

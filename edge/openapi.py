@@ -58,6 +58,8 @@ _PULL: Final = (
 )
 _UNKNOWN: Final = ("unknown-device",)
 _WRONG: Final = ("wrong-device",)
+_SLOW: Final = ("too-slow",)
+_LARGE: Final = ("request-entity-too-large",)
 _DEVICE: Final = "/v1/devices/{id}"
 _ACCOUNT: Final = "/v1/accounts/{account}"
 _REASONS: Final = (
@@ -68,7 +70,7 @@ _REASONS: Final = (
 OPERATIONS: Final = (
     Operation("put", _DEVICE, Devices.put, "devices", {200: c.Registration, 201: c.Registration},
               {400: ("malformed-body", "malformed-app-version", "unknown-device-type", "unknown-platform"),
-               403: (*_WRONG, "wrong-device-type"), 413: ("request-entity-too-large",)}, {JSON: DeviceBody}),
+               403: (*_WRONG, "wrong-device-type"), 408: _SLOW, 413: _LARGE}, {JSON: DeviceBody}),
     Operation("get", _DEVICE, Devices.get, "devices", {200: c.OneDevice}, {403: _WRONG, 404: _UNKNOWN}),
     Operation("delete", _DEVICE, Devices.delete, "devices", {204: None}, {403: _WRONG, 404: _UNKNOWN}),
     Operation("get", _DEVICE + "/notifications", Pull.notifications, "devices", {200: c.Page, 304: None},
@@ -76,9 +78,9 @@ OPERATIONS: Final = (
                410: ("resync-required",)}, parameters=_PULL),
     Operation("post", _DEVICE + "/acks", Pull.acks, "devices", {204: None},
               {400: ("malformed-body", "malformed-cursor"), 403: _WRONG, 404: _UNKNOWN,
-               413: ("request-entity-too-large",)}, {JSON: AckBody}),
+               408: _SLOW, 413: _LARGE}, {JSON: AckBody}),
     Operation("post", "/v1/events", Ingest.events, "producers", {202: c.Published, 207: c.Published},
-              {400: _REASONS, 403: ("type-not-allowed",), 408: ("too-slow",),
+              {400: _REASONS, 403: ("type-not-allowed",), 408: _SLOW,
                413: ("body-too-large", "batch-too-large", "event-oversized"), 415: ("unsupported-media-type",),
                429: ("too-many-events",)}, {EVENT: c.Event, BATCH: list[c.Event]}),
     Operation("get", _ACCOUNT + "/devices", Operators.devices, "operators", {200: c.SeenDevices},

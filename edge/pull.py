@@ -13,6 +13,7 @@ from aiohttp import web
 from edge import cursor as cursors
 from edge import problems
 from edge.access import Access, number
+from edge.bodies import read_small
 from edge.cursor import BadCursor, Cursor
 from edge.encoding import CODECS, LEAST, choose
 from edge.identity import Identity
@@ -140,7 +141,7 @@ class Pull:
         """The device says what it has taken; its next cursor would say the same."""
         identity = self._access.device(request)
         try:
-            body = _ack_body(await request.read())
+            body = _ack_body(await read_small(request))
             cursor = cursors.decode(body.cursor, len(self._lanes))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise problems.malformed("body", str(error)) from error

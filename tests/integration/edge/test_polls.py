@@ -185,6 +185,21 @@ async def test_nothing_new_needs_no_cassandra(servers: Servers, house: House) ->
         servers.resume("cassandra")
 
 
+async def test_polls_at_the_same_time_share_trips_to_redis(house: House) -> None:
+    """And all are answered; none of them reads Cassandra."""
+    for lane in range(4):
+        await house.store(lane, lane + 1)
+    _, first, headers = await get(house, "tv-1/notifications")
+    path, tag = f"tv-1/notifications?cursor={first['next_cursor']}", headers["ETag"]
+    stores = house.edge.gateway._backlog._stores
+    for again in range(2):  # the first time opens the connections
+        trips, reads = stores.heads.trips, stores.inbox.reads
+        polls = [get(house, path, **{"If-None-Match": tag}) for _ in range(60)]
+        assert {status for status, _, _ in await asyncio.gather(*polls)} == {304}
+        assert stores.inbox.reads == reads
+        assert not again or stores.heads.trips - trips <= 30
+
+
 async def test_a_device_that_missed_too_much_starts_anew(houses: Houses) -> None:
     """410 for an old cursor with more above it than the limit; a fresh start gets everything there is."""
     house = await houses.open(backlog=20)
