@@ -14,6 +14,7 @@ from websockets.frames import Frame, Opcode
 
 from edge.gateway import Gateway
 from tests.integration.edge.conftest import DEADLINE, House, until
+from tests.integration.edge.test_pull import get
 
 GET = b"GET /v1/devices/tv-1 HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer %b\r\n\r\n"
 UPGRADE = (
@@ -113,6 +114,22 @@ async def test_what_comes_behind_the_request_is_read_as_frames(house: House, at_
             if not at_once and at % 64 == 0:
                 await asyncio.sleep(0)
         assert [(await connection.answer())[0] for _ in range(3)] == [200, 200, 101]
+        await connection.until(b'"sync_end"')
+
+
+async def test_a_socket_after_polls_that_found_nothing(house: House) -> None:
+    """They are answered before HTTP has read them, and leave it as it was."""
+    for lane in range(4):
+        await house.store(lane, lane + 1)
+    _, page, headers = await get(house, "tv-1/notifications")
+    target = f"/v1/devices/tv-1/notifications?cursor={page['next_cursor']}"
+    token, tag = house.token("tv-1"), headers["ETag"]
+    poll = f"GET {target} HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer {token}\r\nIf-None-Match: {tag}\r\n\r\n"
+    async with wire(house) as connection:
+        for data, status in ((poll.encode(), 304), (request(house), 200), (poll.encode(), 304), (UPGRADE, 101)):
+            connection.writer.write(data)
+            assert (await connection.answer())[0] == status
+        connection.writer.write(hello(house))
         await connection.until(b'"sync_end"')
 
 
