@@ -74,10 +74,13 @@ class Reports:
                 self._add(account, Outcome(kind, account, to, (device,), since=since, lane=lane))
 
     def coded(self, account: str, device: str, codes: Mapping[str, Code]) -> None:
-        """What became of single items, by their ids."""
+        """What became of single items, by their ids. While much waits they are dropped, and leave room for ranges."""
         for id_, code in codes.items():
             seq, _, _ = origin_of(bytes.fromhex(id_))
             self.codes[(code,)] += 1
+            if self.waiting >= MAX_WAITING // 2:
+                self.dropped += 1
+                continue
             self._add(account, Outcome("acked", account, seq, (device,), code, seq - 1, ANY_LANE))
 
     def _add(self, account: str, outcome: Outcome) -> None:

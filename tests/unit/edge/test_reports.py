@@ -83,6 +83,18 @@ async def test_codes_are_of_single_items_of_any_lane() -> None:
     assert made.codes == {("handled",): 1, ("ignored",): 0, ("failed",): 1}
 
 
+async def test_codes_leave_room_for_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that says very much of single items does not keep others from being reported."""
+    monkeypatch.setattr(reports, "MAX_WAITING", 4)
+    output = FakeOutput()
+    output.full = True
+    made = Reports(output, "outcomes", 8)
+    made.coded("alice", "tv", {f"{n:016x}{7:016x}": "failed" for n in range(9)})
+    assert (made.waiting, made.dropped) == (2, 7)
+    made.ranges("acked", "bob", "tv", [Range(0, 3, 5), Range(1, 3, 5)])
+    assert (made.waiting, made.dropped) == (4, 7)
+
+
 async def test_the_same_positions_are_reported_once() -> None:
     """Later ones from where the earlier ended; lower ones not at all."""
     output = FakeOutput()
