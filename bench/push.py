@@ -35,7 +35,8 @@ from deploy.local.config import on_free_ports
 from deploy.local.servers import start, stop
 from sinks.content import message
 from sinks.keys import pack
-from sinks.push import Sink, open_sink
+from sinks.push import open_sink
+from sinks.results import Sink
 from streams.envelope import Push
 from streams.providers import Apns, Egress, Fcm, Webpush
 from streams.settings import Redis, Settings

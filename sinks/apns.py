@@ -21,7 +21,7 @@ from sinks.guard import tls
 from sinks.http2 import Headers, Http2
 from sinks.keys import BadToken, pack
 from sinks.provider_token import ProviderToken
-from sinks.push import Sink
+from sinks.results import Sink
 from sinks.vapid import read_key
 from streams.envelope import Push
 from streams.settings import Settings

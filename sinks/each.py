@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Literal, NamedTuple, Protocol
 
 from sinks.breaker import Breaker
-from sinks.push import Result, Status
+from sinks.results import Result, Status
 from streams.envelope import Push
 from streams.settings import Settings
 

@@ -19,7 +19,7 @@ from sinks.guard import tls
 from sinks.http import Reply, open_session, post, retry_after
 from sinks.keys import BadToken, pack
 from sinks.oauth import AccessTokens, read_account
-from sinks.push import Sink
+from sinks.results import Sink
 from streams.envelope import Push
 from streams.settings import Settings
 from streams.stage import Stage

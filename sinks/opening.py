@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from sinks.push import Result, Sink
+from sinks.results import Result, Sink
 from sinks.seal import Seal, Sealed
 from streams.envelope import Push
 

@@ -3,64 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Literal, NamedTuple, Protocol
+from typing import Final
 
 import msgspec
 
+from sinks.opening import Opening
 from sinks.paths import SOCKET
+from sinks.results import Aftermath, Result, Sink, SinkFactory
 from sinks.seal import Seal
+from sinks.settle import RETRIES, open_settler
 from streams.envelope import Push, decode_push
 from streams.failpoints import reach
 from streams.fresh import Fresh, Replays
 from streams.outcomes import Kind, Outcome
 from streams.stage import Batch, Handler, Stage
 
-#: delivered: taken for the device; gone: it is not there any more, forget the way to it; later: try again, where the
-#: platform has a retry topic; refused: never for this device.
-Status = Literal["delivered", "gone", "later", "refused"]
-
-
-class Result(NamedTuple):
-    """What became of a push for one targeted device; `push` is its place in what was handed over.
-
-    later: not before `after` ms from now; not `tried`: the provider was not asked; `sync`: as an empty wake-up.
-    gone: the provider knows it since `at`, ms since 1970, 0 where it does not say.
-    """
-
-    push: int
-    device: str
-    status: Status
-    detail: str = ""
-    after: int = 0
-    tried: bool = True
-    sync: bool = False
-    at: int = 0
-
-
-class Sink(Protocol):
-    """The way to one platform."""
-
-    async def deliver(self, pushes: Sequence[Push]) -> list[Result]:
-        """Try to deliver, once; one result for each target of each push, in any order. Never raises for a device."""
-
-
-class Aftermath(Protocol):
-    """What follows from the results of a sink."""
-
-    async def settle(self, partition: int, pushes: Sequence[Push], results: Sequence[Result]) -> list[Outcome]:
-        """Have them tried again or forgotten; the outcomes."""
-
-
-#: Makes the sink of a platform; named in topics.yaml by its dotted path.
-SinkFactory = Callable[[Stage], Awaitable[Sink]]
-
 
 async def open_sink(stage: Stage) -> Sink:
     """The sink of the stage's platform. Raises BadTokenKeys, and what the sink's factory raises."""
-    from sinks.opening import Opening  # which imports the results above
-
     module, _, name = stage.topology.platforms[stage.platform or ""].sink.rpartition(".")
     factory: SinkFactory = getattr(import_module(module), name)
     sink = await factory(stage)
@@ -71,8 +33,6 @@ async def open_sink(stage: Stage) -> Sink:
 
 async def stage(stage: Stage) -> Handler:
     """The handler for `push.<platform>.<lane>`."""
-    from sinks.settle import RETRIES, open_settler  # which imports the results above
-
     aftermath: Aftermath = Inbox()
     if stage.platform in stage.topology.platforms_of(RETRIES):
         aftermath = await open_settler(stage)
@@ -82,9 +42,11 @@ async def stage(stage: Stage) -> Handler:
 class Inbox:
     """The aftermath of sockets: nothing is tried again, what failed is in the inbox."""
 
-    async def settle(self, partition: int, pushes: Sequence[Push], results: Sequence[Result]) -> list[Outcome]:
-        """The outcomes."""
-        return report(pushes, results)
+    delivered: Final = "pushed"
+
+    async def settle(self, partition: int, pushes: Sequence[Push], results: Sequence[Result]) -> Sequence[Result]:
+        """The results as they are."""
+        return results
 
 
 class Pusher:
@@ -106,7 +68,8 @@ class Pusher:
         results = await self.sink.deliver(pushes)
         reach("push.posted")
         self._time(pushes, results)
-        outcomes += await self._aftermath.settle(batch.partition, pushes, results)
+        said = await self._aftermath.settle(batch.partition, pushes, results)
+        outcomes += report(pushes, said, self._aftermath.delivered)
         self._stage.metrics.ended["pushed"] += answered(pushes, results)
         await self._stage.report(batch.partition, outcomes)
         return fresh[-1].seq if fresh else batch.watermark()
@@ -139,7 +102,7 @@ def answered(pushes: Sequence[Push], results: Sequence[Result]) -> int:
     return sum(given[number] == len(push.targets) for number, push in enumerate(pushes))
 
 
-def report(pushes: Sequence[Push], results: Sequence[Result], delivered: Kind = "pushed") -> list[Outcome]:
+def report(pushes: Sequence[Push], results: Sequence[Result], delivered: Kind) -> list[Outcome]:
     """One outcome for all devices of a push that fared alike, in order of position.
 
     `delivered` is what may be said of a device that the platform took it for.

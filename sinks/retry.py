@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from sinks.background import Tasks, connect_tasks
-from sinks.push import Aftermath, Sink, answered, in_time, open_sink
+from sinks.push import answered, in_time, open_sink, report
+from sinks.results import Aftermath, Sink
 from sinks.settle import RETRIES, open_settler
 from streams.envelope import TICK, Push, decode_push, is_tick
 from streams.logtime import Progress
@@ -107,7 +108,8 @@ class Retrier:
         results = await self._sink.deliver(pushes)
         if any(held.life.over for held in due):  # whoever has the partition now tries all of them
             return
-        outcomes += await self._aftermath.settle(slot[0], pushes, results)
+        said = await self._aftermath.settle(slot[0], pushes, results)
+        outcomes += report(pushes, said, self._aftermath.delivered)
         self._stage.metrics.ended["pushed"] += answered(pushes, results)
         await self._stage.report(slot[0], outcomes)
         for held in due:

@@ -13,10 +13,9 @@ from sinks import cassandra, redis
 from sinks.backoff import pause
 from sinks.cassandra import CassandraUnavailable
 from sinks.devices import Registry
-from sinks.push import Result, report
 from sinks.redis import RedisUnavailable
+from sinks.results import Result
 from streams.envelope import Push, encode
-from streams.outcomes import Outcome
 from streams.stage import Stage
 
 #: The topics of what is to be tried again.
@@ -41,6 +40,8 @@ async def open_settler(stage: Stage) -> Settler:
 class Settler:
     """Serves the stages `push` and `retry` of one platform and lane."""
 
+    delivered: Final = "accepted"
+
     def __init__(self, stage: Stage, registry: Forgetful, chance: Callable[[], float] | None = None) -> None:
         """`chance` draws from [0, 1)."""
         self.forgotten = 0
@@ -49,13 +50,12 @@ class Settler:
         self._topic = stage.topic(RETRIES)
         self._chance = chance or _chance
 
-    async def settle(self, partition: int, pushes: Sequence[Push], results: Sequence[Result]) -> list[Outcome]:
-        """Put what is to be tried again, forget what is gone; the outcomes, none of them the last word but `accepted`.
+    async def settle(self, partition: int, pushes: Sequence[Push], results: Sequence[Result]) -> Sequence[Result]:
+        """Put what is to be tried again, forget what is gone; the results, which say when the next attempt is.
 
         A registry that is away keeps its tokens: the next push to them is told again that they are gone.
         """
-        said = [await self._settle(partition, pushes[result.push], result) for result in results]
-        return report(pushes, said, delivered="accepted")
+        return [await self._settle(partition, pushes[result.push], result) for result in results]
 
     async def _settle(self, partition: int, push: Push, result: Result) -> Result:
         if result.status == "later":

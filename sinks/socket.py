@@ -13,8 +13,8 @@ from sinks import redis, wire
 from sinks.gateways import Gateways, connect_gateways
 from sinks.posts import Gateway, Posts, connect_http
 from sinks.presence import Presence, Registration
-from sinks.push import Result, Sink
 from sinks.redis import RedisUnavailable
+from sinks.results import Result, Sink
 from sinks.wire import NOT_HERE, TAKEN, TURNED_TO_SYNC, Delivery, Note
 from streams.envelope import Push, notification_id
 from streams.stage import Stage

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Final
 
 from sinks.each import DELIVERED, Answer, EachSink, Note, Unusable, connect_circuits
-from sinks.push import Sink
+from sinks.results import Sink
 from streams.stage import Stage
 
 AT_ONCE: Final = 500

@@ -13,7 +13,7 @@ from sinks.each import Answer, EachSink, Note, Unusable, connect_circuits
 from sinks.guard import Outside, connect_outside
 from sinks.http import judge, post
 from sinks.keys import BadToken, endpoint
-from sinks.push import Sink
+from sinks.results import Sink
 from sinks.signing import signed
 from streams.stage import Stage
 

@@ -13,7 +13,7 @@ from sinks.ece import LIMIT, encrypt
 from sinks.guard import Outside, connect_outside
 from sinks.http import judge, post
 from sinks.keys import BadToken, subscription
-from sinks.push import Sink
+from sinks.results import Sink
 from sinks.vapid import Vapid, read_key
 from streams.envelope import Push
 from streams.stage import Stage

@@ -85,6 +85,18 @@ def test_no_function_is_longer_than_40_lines() -> None:
     assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION} == {}
 
 
+def test_no_function_imports() -> None:
+    """A cycle of modules would hide there. Commands may: each loads what it needs, and no more."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path in sources("streams", "agents", "sinks")
+        for function in functions(path)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert found == []
+
+
 def test_each_client_has_less_than_500_lines() -> None:
     """Who takes one home can read it: lines of code, the device and the producer each with what they stand on."""
     shared = ("connection", "rules")

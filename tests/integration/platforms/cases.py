@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from msgspec.structs import replace
 
-from sinks.push import Result, Sink, open_sink
+from sinks.push import open_sink
+from sinks.results import Result, Sink
 from streams.envelope import Push
 from streams.settings import Settings
 from streams.stage import Resources, Stage

@@ -16,8 +16,9 @@ from sinks import wire
 from sinks.gateways import Gateways, Lease
 from sinks.posts import Posts, connect_http
 from sinks.presence import Presence
-from sinks.push import Result, stage
+from sinks.push import stage
 from sinks.redis import Redis, command
+from sinks.results import Result
 from sinks.socket import SocketSink
 from streams.envelope import encode
 from streams.settings import Settings

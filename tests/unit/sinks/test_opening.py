@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from sinks.opening import Opening
-from sinks.push import Result
+from sinks.results import Result
 from sinks.seal import Seal, fresh_key
 from streams.envelope import Push
 from tests.unit.sinks.make import push

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from sinks.push import Inbox, Pusher, Result, report
+from sinks.push import Inbox, Pusher, report
+from sinks.results import Result
 from streams.envelope import ForeignTopic, Push, UnknownVersion, encode
 from tests.unit.fakes import NOW, FakeBatch, FakeOutput, FakeRecord, at, make_stage
 from tests.unit.sinks.make import push
@@ -77,7 +78,7 @@ def test_devices_that_fared_alike_share_an_outcome() -> None:
         Result(0, "b", "delivered"),
         Result(1, "e", "refused"),
     ]
-    made = [(o.kind, o.seq, o.devices, o.detail) for o in report([push(1), push(2)], results)]
+    made = [(o.kind, o.seq, o.devices, o.detail) for o in report([push(1), push(2)], results, "pushed")]
     assert made == [
         ("pushed", at(1), ("a", "b"), ""),
         ("undeliverable", at(2), ("d",), "not-here"),

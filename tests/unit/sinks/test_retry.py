@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sinks.background import Tasks
-from sinks.push import Result
+from sinks.results import Result
 from sinks.retry import SLOT_MS, Retrier
 from sinks.settle import Settler
 from streams.envelope import TICK, Push, decode_push, encode

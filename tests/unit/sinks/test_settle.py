@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sinks.cassandra import CassandraUnavailable
-from sinks.push import Result
+from sinks.push import report
+from sinks.results import Result
 from sinks.settle import Settler
 from streams.envelope import Push, decode_push
 from streams.outcomes import Outcome
@@ -36,7 +37,8 @@ async def _settle(
 ) -> tuple[FakeOutput, list[Outcome], Settler]:
     output = FakeOutput(full=full)
     settler = Settler(make_stage("push", output, lane=1, platform="webhook"), registry or Forgetful(), lambda: 0.0)
-    return output, await settler.settle(3, pushes, results), settler
+    said = await settler.settle(3, pushes, results)
+    return output, report(pushes, said, settler.delivered), settler
 
 
 async def test_what_is_taken_is_accepted() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sinks import wire
 from sinks.posts import Gateway
-from sinks.push import Result
+from sinks.results import Result
 from sinks.socket import MAX_BYTES, MAX_NOTES, parcels
 from streams.envelope import notification_id
 from tests.unit.fakes import NOW, TOPIC_ID, at
