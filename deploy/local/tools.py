@@ -74,6 +74,7 @@ TOOLS = {
     "curl": Tool("curl", lambda: shutil.which("curl"), "curl"),
     "npm": Tool("npm", lambda: shutil.which("npm"), "npm"),
     "chromium": Tool("Chromium", lambda: shutil.which("chromium"), "chromium"),
+    "firefox": Tool("Firefox ESR", lambda: shutil.which("firefox-esr"), "firefox-esr"),
 }
 
 

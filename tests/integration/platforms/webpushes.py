@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from typing import Any, cast
 
 import http_ece
 from aiohttp import web
@@ -39,10 +40,20 @@ class Webpushes(Case):
         self._sender = ECKey.generate_key("P-256", private=True)
         self.authorizations: set[str] = set()
 
+    def routes(self) -> list[web.RouteDef]:
+        """What the push service serves."""
+        return [web.post("/push/{behaviour}", self._receive)]
+
+    @property
+    def public(self) -> str:
+        """The sender's public key, as pages give it to their browser."""
+        numbers = cast(Any, self._sender).public_key.public_numbers()
+        return _text(b"\x04" + numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big"))
+
     async def open(self, stack: AsyncExitStack, settings: Settings) -> Settings:
         """The push service; it may be called though it is on this machine."""
         app = web.Application()
-        app.router.add_post("/{behaviour}", self._receive)
+        app.add_routes(self.routes())
         self.url = await serve(stack, app)
         egress = Egress(allow=(*settings.egress.allow, "http:" + self.url.rpartition(":")[2]), networks=LOCAL)
         key = self._sender.as_pem(private=True).decode()
@@ -52,13 +63,13 @@ class Webpushes(Case):
         """A subscription."""
         point = self._browser.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
         keys = {"p256dh": _text(point), "auth": _text(AUTH)}
-        return pack("webpush", f"{self.url}/{behaviour}", keys).encode()
+        return pack("webpush", f"{self.url}/push/{behaviour}", keys).encode()
 
     async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()
         if len(body) > 4096:
             return web.Response(status=413)
-        if not self._is_valid(request.headers):
+        if not self.is_valid(request.headers):
             return web.Response(status=403)
         behaviour = request.match_info["behaviour"]
         if behaviour == cases.OK:
@@ -66,7 +77,7 @@ class Webpushes(Case):
             self.seen.append(Seen(json.loads(clear), request.headers))
         return await answered(behaviour, _STATUSES)
 
-    def _is_valid(self, headers: Mapping[str, str]) -> bool:
+    def is_valid(self, headers: Mapping[str, str]) -> bool:
         """What RFC 8030 and 8292 demand."""
         scheme, _, rest = headers["Authorization"].partition(" ")
         self.authorizations.add(rest)

@@ -7,7 +7,6 @@ import pytest
 from deploy.local import apt, boot, jars, tools, venv
 from deploy.local.config import LocalError
 from deploy.local.servers import silent
-from deploy.local.tools import Tool
 
 
 def test_the_last_words_are_those_of_the_error(tmp_path: Path) -> None:
@@ -69,12 +68,15 @@ def test_jars_of_another_pom_are_other_jars(tmp_path: Path) -> None:
     assert jars.missing(tmp_path, "cassandra")
 
 
-def test_a_missing_tool_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "what", "package"), [("mvn", "Maven", "maven"), ("firefox", "Firefox ESR", "firefox-esr")]
+)
+def test_a_missing_tool_is_asked_for(monkeypatch: pytest.MonkeyPatch, name: str, what: str, package: str) -> None:
     """Who may not install packages is told which, in one line."""
-    monkeypatch.setitem(tools.TOOLS, "mvn", Tool("Maven", lambda: None, "maven"))
+    monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setattr(tools, "can_install", lambda: False)
-    with pytest.raises(LocalError, match=r"^missing: install Maven \(Debian: apt-get install maven\)$"):
-        tools.require(["mvn"], silent)
+    with pytest.raises(LocalError, match=rf"^missing: install {what} \(Debian: apt-get install {package}\)$"):
+        tools.require([name], silent)
 
 
 def test_a_tool_that_nobody_knows() -> None:
