@@ -49,7 +49,7 @@ demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
 test: lint test-core ## run every check and test suite but the servers' faults, on servers of its own
-	@$(LOCAL) tools --with node,npm,curl,promtool,chromium,firefox
+	@$(LOCAL) tools --with node,npm,curl,promtool,chromium,firefox,javac
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 tests $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
 
 test-core: venv ## run the tests of the pure core and measure that they cover it fully
@@ -59,7 +59,7 @@ test-unit: venv ## run the tests of the pure core: in under 5 s, no server neede
 	$(BIN)/pytest -q -p no:schemathesis -p no:xdist -p no:cov $(CORE)
 
 test-platforms: venv ## run the tests of the push platforms, each with a provider of the tests
-	@$(LOCAL) tools --with node,npm,firefox
+	@$(LOCAL) tools --with node,npm,firefox,javac
 	$(BIN)/pytest -q $(PLATFORMS)
 
 chart: venv ## write what is generated of the chart anew: values, schema, copies, golden manifests
