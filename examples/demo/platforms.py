@@ -1,9 +1,10 @@
-"""The second act: an event wakes devices through providers, which are stand-ins on this machine."""
+"""The second act: an event wakes devices through providers that are stand-ins, and a Firefox where there is one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 import time
 import uuid
@@ -23,6 +24,7 @@ from streams.topology import Topology
 from streams.transport.client import Publisher
 from tests.integration.platforms.all import CASES, variables
 from tests.integration.platforms.cases import OK, Case
+from tests.integration.platforms.firefoxes import Firefoxes, NoBrowser, is_installed
 
 ACCOUNT: Final = "household-8"
 #: The device that each platform wakes.
@@ -32,10 +34,13 @@ _START_SECONDS: Final = 10.0
 
 
 class Providers:
-    """The stand-ins, in a thread of their own; a context manager."""
+    """The stand-ins, and the browser, in a thread of their own; a context manager."""
 
     def __init__(self) -> None:
         self.cases: dict[str, Case] = {name: make() for name, make in CASES.items()}
+        if is_installed():
+            self.cases["webpush"] = Firefoxes()
+        self.readers: dict[str, str] = {}  # what reads on the devices, where that is no stand-in
         self.variables: dict[str, str] = {}
         self._loop = asyncio.new_event_loop()
         self._stack = AsyncExitStack()
@@ -54,6 +59,14 @@ class Providers:
         self._thread.join()
         self._loop.close()
 
+    def ready(self) -> None:
+        """Wait until all devices can be registered; without its browser, a stand-in takes its place."""
+        for name, case in self.cases.items():
+            try:
+                self.readers[name] = asyncio.run_coroutine_threadsafe(case.ready(), self._loop).result()
+            except NoBrowser as error:
+                print(f"{error}: a stand-in reads for it", file=sys.stderr)
+
     async def _open(self) -> dict[str, str]:
         settings = Settings()
         for case in self.cases.values():
@@ -68,6 +81,7 @@ async def wake(settings: Settings, topology: Topology, providers: Providers) -> 
         stack.callback(publisher.close)
         watch = Watch(settings.kafka, settings.topic_prefix + "outcomes", topology.partitions)
         stack.callback(watch.stop)
+        await asyncio.to_thread(providers.ready)
         for platform, device in DEVICES.items():
             await _register(settings, device, providers.cases[platform])
         begun = time.monotonic()
@@ -78,7 +92,7 @@ async def wake(settings: Settings, topology: Topology, providers: Providers) -> 
         print(f"\n{ACCOUNT}: nobody is online")
         good = True
         for platform, device in DEVICES.items():
-            good = await _woken(watch, seq, platform, device, providers.cases[platform], begun) and good
+            good = await _woken(watch, seq, platform, device, providers, begun) and good
     return good
 
 
@@ -89,12 +103,14 @@ async def _register(settings: Settings, device: str, case: Case) -> None:
         await client.register(home.type, "2.0", platform=case.name, **case.registration(OK))
 
 
-async def _woken(watch: Watch, seq: int, platform: str, device: str, case: Case, begun: float) -> bool:
+async def _woken(watch: Watch, seq: int, platform: str, device: str, providers: Providers, begun: float) -> bool:
     """Wait until a device's provider has the event and lockstep knows."""
+    case, reader = providers.cases[platform], providers.readers.get(platform)
     for _ in range(int(WAIT_SECONDS / 0.01)):
         if device in watch.fate(ACCOUNT, seq).accepted and case.seen:
             ms = (time.monotonic() - begun) * 1000
-            print(f" {device:10} accepted by {platform} {ms:.0f}: {case.seen[-1].content['type']}")
+            by = f", read by {reader}" if reader else ""
+            print(f" {device:10} accepted by {platform} {ms:.0f}{by}: {case.seen[-1].content['type']}")
             return True
         await asyncio.sleep(0.01)
     print(f"!{device:10} not accepted by {platform}")

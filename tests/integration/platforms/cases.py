@@ -52,6 +52,10 @@ class Case(ABC):
     async def open(self, stack: AsyncExitStack, settings: Settings) -> Settings:
         """Start the provider; the settings with it."""
 
+    async def ready(self) -> str:
+        """Wait until its devices can be registered; what reads on them, empty: a stand-in."""
+        return ""
+
     @abstractmethod
     def token(self, behaviour: str) -> bytes:
         """A token of a device for which the provider behaves so."""
@@ -97,6 +101,7 @@ async def running(case: Case, settings: Settings) -> AsyncIterator[Running]:
     """The sink of a platform on the resources of a worker of its own."""
     async with AsyncExitStack() as stack:
         settings = await case.open(stack, settings)
+        await case.ready()
         made = make_stage("push", FakeOutput(), lane=1, platform=case.name, settings=settings)
         platforms = {**made.topology.platforms, "stub": PlatformSpec(sink="sinks.stub.sink")}
         topology = replace(made.topology, platforms=platforms)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import subprocess
 import tempfile
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from tests.integration.platforms.webpushes import Webpushes
 
 #: Firefox needs its time on a busy machine.
 START_S: Final = 60.0
+_LOOK_AGAIN_S: Final = 0.5
 READ_S: Final = 20.0
 _PAGE: Final = """<!doctype html><script type="module">
 const tell = (what, body) => fetch(`/${what}`, { method: "POST", body });
@@ -80,6 +82,10 @@ def is_installed() -> bool:
     return TOOLS["firefox"].find() is not None
 
 
+class NoBrowser(Exception):
+    """Firefox did not come up, or could not subscribe; the message says why."""
+
+
 class Firefoxes(Webpushes):
     """The platform `webpush` with one browser behind it that is real; it reads what comes for the behaviour `ok`."""
 
@@ -108,23 +114,31 @@ class Firefoxes(Webpushes):
         ]  # fmt: skip
 
     async def open(self, stack: AsyncExitStack, settings: Settings) -> Settings:
-        """The push service, and a Firefox that has subscribed."""
+        """The push service, and a Firefox that opens the page."""
         settings = await super().open(stack, settings)
         stack.callback(self._leave.set)
-        profile = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        service = self.url.replace("http", "ws") + "/service"
-        lines = [
-            f"user_pref({json.dumps(name)}, {json.dumps(value)});"
-            for name, value in {**_PREFERENCES, "dom.push.serverURL": service}.items()
-        ]
-        (profile / "user.js").write_text("\n".join(lines))
-        stack.callback(_stop, _start(profile, f"{self.url}/"))
-        await self._until_subscribed(profile)
+        self._profile = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        self._process = _start(self._profile, self.url)
+        stack.callback(_stop, self._process)
         return settings
 
+    async def ready(self) -> str:
+        """Wait until it has subscribed. Raises NoBrowser."""
+        end = asyncio.get_running_loop().time() + START_S
+        while not self._subscribed.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._subscribed.wait(), _LOOK_AGAIN_S)
+            ended = self._process.poll() is not None
+            if ended or asyncio.get_running_loop().time() > end:
+                state = "has ended" if ended else f"has not subscribed in {START_S:.0f} s"
+                raise NoBrowser(f"Firefox {state}: {(self._profile / 'log').read_text()[-300:]}")
+        if self._failure:
+            raise NoBrowser(f"Firefox could not subscribe: {self._failure}")
+        return "Firefox"
+
     def token(self, behaviour: str) -> bytes:
-        """The browser's subscription for `ok`; for all else, one of no browser."""
-        if behaviour != cases.OK:
+        """The browser's subscription for `ok`, once it has one; for all else, that of a stand-in."""
+        if behaviour != cases.OK or not self.subscriptions:
             return super().token(behaviour)
         found = self.subscriptions[-1]
         return pack("webpush", found["endpoint"], found["keys"]).encode()
@@ -133,7 +147,7 @@ class Firefoxes(Webpushes):
         """The page gives its subscription up, and makes another one."""
         self._subscribed.clear()
         self._leave.set()
-        await self._until_subscribed(None)
+        await self.ready()
 
     async def read(self, number: int) -> list[Seen]:
         """What the service worker has read, once it is so many."""
@@ -142,17 +156,6 @@ class Firefoxes(Webpushes):
                 self._news.clear()
                 await self._news.wait()
         return self.seen
-
-    async def _until_subscribed(self, profile: Path | None) -> None:
-        try:
-            async with asyncio.timeout(START_S):
-                await self._subscribed.wait()
-        except TimeoutError as error:
-            log = (profile / "log").read_text()[-2000:] if profile else ""
-            state = "connected" if self._connected.is_set() else "not connected"
-            raise RuntimeError(f"Firefox has not subscribed, it is {state} to its push service: {log}") from error
-        if self._failure:
-            raise RuntimeError(f"Firefox could not subscribe: {self._failure}")
 
     # -- the push service: what senders call, and the browser's socket
 
@@ -241,17 +244,21 @@ def _fixed(text: str, kind: str) -> Any:
     return answer
 
 
-def _start(profile: Path, address: str) -> subprocess.Popen[bytes]:
+def _start(profile: Path, url: str) -> subprocess.Popen[bytes]:
+    wanted = {**_PREFERENCES, "dom.push.serverURL": url.replace("http", "ws") + "/service"}
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in wanted.items()]
+    (profile / "user.js").write_text("\n".join(lines))
     command = [
         TOOLS["firefox"].find() or "firefox-esr",
         "--headless",
         "--no-remote",
         "--profile",
         str(profile),
-        address,
+        f"{url}/",
     ]
+    environment = {**os.environ, "HOME": str(profile)}  # it refuses the home of another user, as after sudo
     with (profile / "log").open("wb") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
