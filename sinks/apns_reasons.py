@@ -15,11 +15,8 @@ _TOKEN_MS: Final = 60_000
 REASONS: Final = {
     # 400: the connection was idle; a request on another one may do
     "IdleTimeout": Answer("later", "IdleTimeout"),
-    # 403: the key, not the push, is at fault: nothing is thrown away for it
+    # 403, as others: but this one ends with the next token
     "ExpiredProviderToken": Answer("later", "ExpiredProviderToken"),
-    "InvalidProviderToken": Answer("later", "InvalidProviderToken", after=_TOKEN_MS, trouble="busy"),
-    "MissingProviderToken": Answer("later", "MissingProviderToken", after=_TOKEN_MS, trouble="busy"),
-    "Forbidden": Answer("later", "Forbidden", after=_TOKEN_MS, trouble="busy"),
     # 413: the device gets a wake-up instead
     "PayloadTooLarge": Answer("later", "PayloadTooLarge", sync=True),
     # 429: tokens change too often, which ends for all; too many for one device is its own
@@ -50,6 +47,8 @@ def judge(reply: Reply) -> Answer:
     reason = body.reason or f"status {status}"
     if reason in REASONS:
         return REASONS[reason]
+    if status == 403:  # the key, not the push, is at fault: nothing is thrown away for it
+        return Answer("later", reason, after=_TOKEN_MS, trouble="busy")
     if status == 410:
         return Answer("gone", reason, at=body.timestamp)
     if status == 429:

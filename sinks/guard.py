@@ -21,6 +21,8 @@ from streams.settings import Settings
 
 _CACHED: Final = 10_000
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+#: All of IPv6 that is routed (RFC 4291); the rest is of machines, links and sites.
+_GLOBAL: Final = IPv6Network("2000::/3")
 Address = IPv4Address | IPv6Address
 
 
@@ -38,9 +40,12 @@ class Guard(AbstractResolver):
         url = URL(text, encoded=True)
         if f"{url.scheme}:{url.port}" not in self._allow:
             raise Blocked(f"{url.scheme} to port {url.port} is not allowed")
+        host = url.host or ""
         try:
-            literal = ip_address(url.host or "")
+            literal = ip_address(host)
         except ValueError:
+            if host.replace(".", "").isdigit():  # such as 127.1, which resolvers take for an address
+                raise Blocked("the host is a number that is no address") from None
             return url
         self.check(literal)
         return url
@@ -50,7 +55,7 @@ class Guard(AbstractResolver):
         if any(address in network for network in self._networks if network.version == address.version):
             return
         inner = _inner(address)
-        if not inner.is_global or inner.is_multicast or inner.is_reserved or inner.is_unspecified:
+        if not inner.is_global or inner.is_multicast or inner.is_reserved or _is_site(inner):
             raise Blocked("the address is not of the open net")
 
     async def resolve(
@@ -82,6 +87,10 @@ def _inner(address: Address) -> Address:
         if address in _NAT64:
             return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
+
+
+def _is_site(address: Address) -> bool:
+    return isinstance(address, IPv6Address) and address not in _GLOBAL
 
 
 class Outside:

@@ -27,8 +27,9 @@ from h2.settings import SettingCodes
 from sinks.http import BODY, Reply
 
 Headers = list[tuple[str, str]]
-#: Streams until the server says how many it takes.
-_FIRST_STREAMS: Final = 100
+#: Streams until the server has said how many it takes, and where it sets no limit.
+_FIRST_STREAMS: Final = 1
+_STREAMS: Final = 100
 _CONFIG: Final = H2Configuration(
     client_side=True, header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False
 )
@@ -166,7 +167,7 @@ class Connection(asyncio.Protocol):
                 self._fail([event.stream_id], f"the server reset the stream: {event.error_code}")
             case RemoteSettingsChanged():
                 changed = event.changed_settings.get(SettingCodes.MAX_CONCURRENT_STREAMS)
-                self.most = self.most if changed is None else changed.new_value
+                self.most = changed.new_value if changed else max(self.most, _STREAMS)
                 self._wake_all()
             case WindowUpdated():
                 self._wake_all()

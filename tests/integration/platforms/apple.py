@@ -31,8 +31,8 @@ REASONS: Mapping[int, tuple[str, ...]] = {
         "MissingTopic", "PayloadEmpty", "TopicDisallowed",
     ),
     403: (
-        "BadCertificate", "BadCertificateEnvironment", "ExpiredProviderToken", "Forbidden", "InvalidProviderToken",
-        "MissingProviderToken",
+        "BadCertificate", "BadCertificateEnvironment", "BadEnvironmentKeyIdInToken", "ExpiredProviderToken",
+        "Forbidden", "InvalidProviderToken", "MissingProviderToken", "UnrelatedKeyIdInToken",
     ),
     404: ("BadPath",),
     405: ("MethodNotAllowed",),

@@ -38,10 +38,7 @@ async def apns(case: Apnses, own_redis: Settings) -> AsyncIterator[Running]:
         yield made
 
 
-LATER = {
-    "IdleTimeout", "ExpiredProviderToken", "InvalidProviderToken", "MissingProviderToken", "Forbidden",
-    "PayloadTooLarge", *REASONS[429], *REASONS[500], *REASONS[503],
-}  # fmt: skip
+LATER = {"IdleTimeout", "PayloadTooLarge", *(reason for status in (403, 429, 500, 503) for reason in REASONS[status])}
 
 
 @pytest.mark.parametrize("reason", STATUS_OF)

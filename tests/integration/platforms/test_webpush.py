@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from joserfc import jwt
 
 from sinks.content import message
 from sinks.ece import LIMIT
-from sinks.vapid import BadKey, Vapid, read_key
+from sinks.vapid import LIFE_S, BadKey, Vapid, read_key
 from streams.settings import Settings
 from tests.integration.platforms.cases import OK, Running, running
 from tests.integration.platforms.webpushes import Webpushes
@@ -32,6 +33,23 @@ async def test_a_signature_serves_for_many_requests(webpush: Running, case: Webp
     """To one push service."""
     await webpush.deliver(*(webpush.push(n, OK) for n in range(5)))
     assert (len(case.seen), len(case.authorizations)) == (5, 1)
+
+
+async def test_each_push_service_has_a_signature_of_its_own(case: Webpushes) -> None:
+    """Made anew in good time before its end, which a push service accepts for a day at most."""
+    now = 1_000_000.0
+    vapid = Vapid(case._sender, "mailto:push@lockstep.example", lambda: now)
+    first, other = vapid.header("https://a.example"), vapid.header("https://b.example")
+    now += LIFE_S - 3601
+    assert (vapid.header("https://a.example"), vapid.signed) == (first, 2)
+    now += 2
+    assert vapid.header("https://a.example") != first
+    claims = [
+        jwt.decode(made.removeprefix("vapid t=").partition(",")[0], case._sender, algorithms=["ES256"]).claims
+        for made in (first, other)
+    ]
+    assert [claim["aud"] for claim in claims] == ["https://a.example", "https://b.example"]
+    assert all(claim["exp"] == 1_000_000 + LIFE_S <= 1_000_000 + 86_400 for claim in claims)
 
 
 @pytest.mark.parametrize(("lane", "urgency"), [(0, "high"), (1, "normal"), (2, "low"), (3, "very-low")])
