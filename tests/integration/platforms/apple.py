@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
@@ -159,7 +159,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self._h2.local_settings.update({SettingCodes.MAX_CONCURRENT_STREAMS: self._apple.streams})
+        most = {SettingCodes.MAX_CONCURRENT_STREAMS: self._apple.streams}
+        self._h2.local_settings = Settings(client=False, initial_values=most)  # an update is sent with the next change
         self._h2.initiate_connection()
         self.flush()
 
