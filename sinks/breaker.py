@@ -21,6 +21,10 @@ class Breaker:
         self._open = False
         self._probing = False
 
+    def shut(self, now: float) -> float:
+        """For how long nothing may be sent, s; to ask changes nothing."""
+        return max(0.0, self._until - now)
+
     def wait(self, now: float) -> float:
         """How long to wait with a request, s; 0: send it. Once the time is over one request is let through."""
         if now < self._until:

@@ -101,6 +101,14 @@ async def connect_circuits(_: Settings) -> AsyncIterator[Circuits]:
     yield Circuits()
 
 
+class _Request(NamedTuple):
+    """A note on its way, the place of its push, and its provider."""
+
+    push: int
+    note: Note
+    provider: str
+
+
 class EachSink:
     """Delivers notes one by one, many at the same time, each within `timeout` s."""
 
@@ -113,34 +121,54 @@ class EachSink:
 
     async def deliver(self, pushes: Sequence[Push]) -> list[Result]:
         """One result for each target of each push."""
-        places = [(number, note) for number, push in enumerate(pushes) for note in notes(push)]
-        refusals = await self._admit([note for _, note in places]) if self._admit and places else ()
+        now = asyncio.get_running_loop().time()
         results: list[Result] = []
-        waiting: list[tuple[int, Note]] = []
-        for place, (number, note) in enumerate(places):
-            refusal = refusals[place] if refusals else None
-            if refusal is None:
-                waiting.append((number, note))
-            else:
-                results.append(_result(number, note, refusal))
-        queue = iter(waiting)
-        await asyncio.gather(*(self._work(queue, results) for _ in range(min(self._circuit.at_once, len(waiting)))))
+        going: list[_Request] = []
+        for number, push in enumerate(pushes):
+            for note in notes(push):
+                found = self._provider(note, now)
+                if isinstance(found, Answer):
+                    results.append(_result(number, note, found))
+                else:
+                    going.append(_Request(number, note, found))
+        queue = iter(await self._admitted(going, results))
+        await asyncio.gather(*(self._work(queue, results) for _ in range(min(self._circuit.at_once, len(going)))))
         self.answers.update(result.status for result in results)
         return results
 
-    async def _work(self, queue: Iterator[tuple[int, Note]], results: list[Result]) -> None:
-        for number, note in queue:
-            results.append(_result(number, note, await self._one(note)))
-
-    async def _one(self, note: Note) -> Answer:
+    def _provider(self, note: Note, now: float) -> str | Answer:
+        """Who gets it, or what becomes of it instead. What is held back by an open circuit uses up no budget."""
         try:
             provider = self._sender.provider(note)
-            async with self._circuit.room:  # shared by all lanes; what waits here is no fault of the provider
-                return await self._ask(provider, note)
         except Unusable as error:
-            return Answer("gone", f"unusable: {error}")
+            return _unusable(error)
         except Blocked as error:
-            return Answer("refused", f"blocked: {error}")
+            return _blocked(error)
+        wait = self._circuit.breaker(provider).shut(now)
+        return _circuit_open(wait) if wait else provider
+
+    async def _admitted(self, going: list[_Request], results: list[Result]) -> list[_Request]:
+        """Those that may be sent now; the others have their results."""
+        if self._admit is None or not going:
+            return going
+        refusals = await self._admit([request.note for request in going])
+        pairs = list(zip(going, refusals, strict=True))
+        results += [_result(request.push, request.note, refusal) for request, refusal in pairs if refusal is not None]
+        return [request for request, refusal in pairs if refusal is None]
+
+    async def _work(self, queue: Iterator[_Request], results: list[Result]) -> None:
+        for request in queue:
+            answer = await self._one(request)
+            results.append(_result(request.push, request.note, answer))
+
+    async def _one(self, request: _Request) -> Answer:
+        try:
+            async with self._circuit.room:  # shared by all lanes; what waits here is no fault of the provider
+                return await self._ask(request.provider, request.note)
+        except Unusable as error:
+            return _unusable(error)
+        except Blocked as error:
+            return _blocked(error)
 
     async def _ask(self, provider: str, note: Note) -> Answer:
         """The provider's answer, if its circuit is closed."""
@@ -148,7 +176,7 @@ class EachSink:
         breaker = self._circuit.breaker(provider)
         wait = breaker.wait(loop.time())
         if wait:
-            return Answer("later", "circuit-open", after=int(wait * 1000) + 1, tried=False)
+            return _circuit_open(wait)
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await self._sender.send(note)
@@ -165,6 +193,18 @@ def notes(push: Push) -> Iterator[Note]:
     """The notes of a push, one for each of its targets."""
     for target, token in zip(push.targets, push.tokens, strict=True):
         yield Note(push, target[0], token)
+
+
+def _unusable(error: Unusable) -> Answer:
+    return Answer("gone", f"unusable: {error}")
+
+
+def _blocked(error: Blocked) -> Answer:
+    return Answer("refused", f"blocked: {error}")
+
+
+def _circuit_open(wait: float) -> Answer:
+    return Answer("later", "circuit-open", after=int(wait * 1000) + 1, tried=False)
 
 
 def _judge(breaker: Breaker, answer: Answer, now: float) -> None:

@@ -33,6 +33,13 @@ def test_one_request_tries_for_all() -> None:
     assert breaker.wait(FIRST_S + 0.5) == 0.0
 
 
+def test_to_ask_whether_it_is_shut_changes_nothing() -> None:
+    """The one request that tries is another's."""
+    breaker = _open()
+    assert [breaker.shut(now) for now in (0.0, 0.25, FIRST_S, FIRST_S)] == [FIRST_S, FIRST_S - 0.25, 0.0, 0.0]
+    assert (breaker.wait(FIRST_S), breaker.shut(FIRST_S)) == (0.0, FIRST_S)
+
+
 def test_a_request_that_never_ends_is_followed_by_another() -> None:
     """Its worker may have gone."""
     breaker = _open()

@@ -80,6 +80,26 @@ async def test_what_is_not_admitted_is_not_sent() -> None:
     assert [note.device for note in stub.taken] == ["a:1", "c:1"]
 
 
+async def test_what_an_open_circuit_holds_back_uses_up_no_budget() -> None:
+    """Nor does what can never be sent: only what goes is asked about."""
+    asked: list[str] = []
+
+    async def admit(notes: Sequence[Note]) -> list[Answer | None]:
+        asked.extend(note.device for note in notes)
+        return [None] * len(notes)
+
+    sink = EachSink(Stub(), Circuit(2), timeout=9, admit=admit)
+    for _ in range(FAILURES):
+        await _statuses(sink, b"fault:1")
+    asked.clear()
+    assert await _statuses(sink, b"fault:1", b"ok:1", b"unusable:1") == [
+        ("fault:1", "circuit-open"),
+        ("ok:1", "delivered"),
+        ("unusable:1", "unusable: stub"),
+    ]
+    assert asked == ["ok:1"]
+
+
 async def test_a_token_that_cannot_be_used_is_gone() -> None:
     """It is forgotten like one that the provider does not know."""
     sink = EachSink(Stub(), Circuit(2), timeout=9)
