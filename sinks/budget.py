@@ -121,7 +121,7 @@ class Budget:
             if late:
                 firsts = await self._redis.run(*[self._first(notes[place], wait) for place in late])
                 for place, first in zip(late, firsts, strict=True):
-                    waits[place] = wait if usable(first) else -wait
+                    waits[place] = int(usable(first) or wait)
 
     async def _taken(self, quota: Quota, wanted: int, lane: int) -> tuple[int, int]:
         burst, every = quota.rate.burst, quota.rate.every
@@ -132,7 +132,7 @@ class Budget:
         return int(found[0]), int(found[1])
 
     def _first(self, note: Note, wait: int) -> bytes:
-        """Use a budget that is used up: what is left of it is the word about who wakes the device."""
+        """Use a budget that is used up: its answer says who wakes the device."""
         return _USE.call(self._keys(note, (_NOTHING,)), _is_wake_up(note), b"0", b"%d" % (wait * 1000))
 
 

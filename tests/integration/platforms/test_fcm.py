@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
+from sinks.settle import Settler
+from streams.envelope import decode_push
 from streams.settings import Settings
 from tests.integration.platforms.cases import OK, Running, running
 from tests.integration.platforms.fcms import Fcms
+from tests.integration.sinks.poll import until
+from tests.unit.fakes import FakeOutput
 
 
 @pytest.fixture
@@ -100,3 +106,36 @@ async def test_what_the_project_may_not_send_becomes_wake_ups(redis_settings: Se
         urgent = await fcm.deliver(*(fcm.push(n, f"urgent-{n}-{uuid.uuid4().hex}", lane=0) for n in range(20)))
         assert [result.status for result in urgent].count("delivered") == 3
     assert len(case.seen) == 10
+
+
+async def test_what_does_not_fit_comes_as_one_collapsed_wake_up(redis_settings: Settings) -> None:
+    """Through the retry topic, when the quota has room again: without content, and the last of its kind counts."""
+    case = Fcms(quota=60, project=f"project-{uuid.uuid4().hex}")  # one a second
+    async with running(case, redis_settings) as fcm:
+        device = f"phone-{uuid.uuid4().hex}"
+        pushes = [fcm.push(n, f"{n}-{uuid.uuid4().hex}", lane=0) for n in range(60)]
+        pushes += [fcm.push(60 + n, device, lane=0) for n in range(5)]
+        results = await fcm.deliver(*pushes)
+        assert [result.status for result in results] == ["delivered"] * 60 + ["later"] + ["refused"] * 4
+        output = FakeOutput()
+        settler = Settler(replace(fcm.stage, output=output), Nobody(), lambda: 0.0)
+        said = await settler.settle(3, pushes, results)
+        (again,) = (decode_push(sent.value or b"") for sent in output.sent)
+        assert sum("wake-up is on its way" in result.detail for result in said) == 4
+        await until(lambda: fcm.stage.now() >= again.due)
+        for _ in range(5):
+            (result,) = await fcm.deliver(again)
+            if result.status == "delivered":
+                break
+            await asyncio.sleep(result.after / 1000)
+    assert (result.status, case.seen[-1].content) == ("delivered", {"sync": True})
+    message = case.messages[-1]
+    assert (message["token"], message["android"]["collapse_key"]) == (case.token(device).decode(), "sync")
+
+
+class Nobody:
+    """A registry that is not asked."""
+
+    async def forget(self, account: str, device: str, token: str, at: int) -> bool:
+        """Nothing is gone here."""
+        raise AssertionError(device)
