@@ -60,6 +60,7 @@ def perform(config: Config, once: bool) -> int:
     topology = load_file(settings.topology, settings)
     with pipeline(config, variables, settings, topology) as running, Providers() as providers:
         members = boot(running, topology, providers.variables)
+        providers.prepare()
         play = Play(settings, topology)
         begun = int(time.time() * 1000)
         good = asyncio.run(play.run())

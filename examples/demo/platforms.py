@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import uuid
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from types import TracebackType
@@ -42,6 +43,7 @@ class Providers:
             self.cases["webpush"] = Firefoxes()
         self.readers: dict[str, str] = {}  # what reads on the devices, where that is no stand-in
         self.variables: dict[str, str] = {}
+        self._prepared: dict[str, Future[str]] = {}
         self._loop = asyncio.new_event_loop()
         self._stack = AsyncExitStack()
         self._thread = threading.Thread(target=self._loop.run_forever, name="providers")
@@ -54,16 +56,23 @@ class Providers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for prepared in self._prepared.values():
+            prepared.cancel()
         asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result(_START_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
+    def prepare(self) -> None:
+        """Begin to make devices that can be registered: a browser takes its time."""
+        for name, case in self.cases.items():
+            self._prepared[name] = asyncio.run_coroutine_threadsafe(case.ready(), self._loop)
+
     def ready(self) -> None:
         """Wait until all devices can be registered; without its browser, a stand-in takes its place."""
-        for name, case in self.cases.items():
+        for name, prepared in self._prepared.items():
             try:
-                self.readers[name] = asyncio.run_coroutine_threadsafe(case.ready(), self._loop).result()
+                self.readers[name] = prepared.result()
             except NoBrowser as error:
                 print(f"{error}: a stand-in reads for it", file=sys.stderr)
 

@@ -47,7 +47,7 @@ try {
 _WORKER: Final = """addEventListener("push", (event) => {
   event.waitUntil(fetch("/read", { method: "POST", body: event.data.text() }));
 });"""
-#: Nobody but the push service of the tests is called, and no notification has to be shown.
+#: Nobody but the push service of the tests is called, no notification has to be shown, and the disk is left in peace.
 _PREFERENCES: Final[Mapping[str, bool | int | str]] = {
     "dom.push.connection.enabled": True,
     "dom.push.testing.allowInsecureServerURL": True,
@@ -56,6 +56,7 @@ _PREFERENCES: Final[Mapping[str, bool | int | str]] = {
     "app.normandy.enabled": False,
     "app.update.auto": False,
     "browser.aboutwelcome.enabled": False,
+    "browser.cache.disk.enable": False,
     "browser.safebrowsing.downloads.remote.enabled": False,
     "browser.safebrowsing.malware.enabled": False,
     "browser.safebrowsing.phishing.enabled": False,
@@ -71,6 +72,7 @@ _PREFERENCES: Final[Mapping[str, bool | int | str]] = {
     "network.connectivity-service.enabled": False,
     "network.dns.disablePrefetch": True,
     "network.prefetch-next": False,
+    "toolkit.storage.synchronous": 0,
     "services.settings.server": "data:,#remote-settings-dummy/v1",
     "toolkit.telemetry.enabled": False,
     "toolkit.telemetry.unified": False,
@@ -101,6 +103,7 @@ class Firefoxes(Webpushes):
         self._leave = asyncio.Event()
         self._news = asyncio.Event()
         self._failure = ""
+        self._process: subprocess.Popen[bytes] | None = None
 
     def routes(self) -> list[web.RouteDef]:
         """Those of the push service, then of the page."""
@@ -114,16 +117,17 @@ class Firefoxes(Webpushes):
         ]  # fmt: skip
 
     async def open(self, stack: AsyncExitStack, settings: Settings) -> Settings:
-        """The push service, and a Firefox that opens the page."""
+        """The push service, and the page."""
         settings = await super().open(stack, settings)
         stack.callback(self._leave.set)
         self._profile = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        self._process = _start(self._profile, self.url)
-        stack.callback(_stop, self._process)
+        stack.callback(self._stop)
         return settings
 
     async def ready(self) -> str:
-        """Wait until it has subscribed. Raises NoBrowser."""
+        """Start Firefox, unless it runs, and wait until it has subscribed. Raises NoBrowser."""
+        if self._process is None:
+            self._process = _start(self._profile, self.url)
         end = asyncio.get_running_loop().time() + START_S
         while not self._subscribed.is_set():
             with suppress(TimeoutError):
@@ -135,6 +139,11 @@ class Firefoxes(Webpushes):
         if self._failure:
             raise NoBrowser(f"Firefox could not subscribe: {self._failure}")
         return "Firefox"
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def token(self, behaviour: str) -> bytes:
         """The browser's subscription for `ok`, once it has one; for all else, that of a stand-in."""
@@ -259,8 +268,3 @@ def _start(profile: Path, url: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "HOME": str(profile)}  # it refuses the home of another user, as after sudo
     with (profile / "log").open("wb") as log:
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
