@@ -16,7 +16,7 @@ from bench.plan import LANES, Load
 from deploy.local.config import Endpoints
 from deploy.local.pipeline import Pipeline, environment
 from deploy.local.ports import free_ports
-from deploy.local.topologies import sockets_only
+from deploy.local.topologies import SHIPPED, sockets_only
 from edge.auth import PRIVATE
 from sinks import cassandra, redis
 from sinks.cassandra import CassandraUnavailable
@@ -103,6 +103,14 @@ class Lockstep:
     async def register(self, load: Load) -> None:
         """Register the devices of every account, past the edge."""
         now = time.time_ns() // 1_000_000
+        await self.put([
+            (name, Device(home.id, home.type, "2.0", "socket", "", (), now))
+            for name in load.names()
+            for home in load.homes()
+        ])  # fmt: skip
+
+    async def put(self, devices: Sequence[tuple[str, Device]]) -> None:
+        """Register devices of accounts."""
         async with AsyncExitStack() as stack:
             disk = await stack.enter_async_context(cassandra.connect(self.settings))
             memory = await stack.enter_async_context(redis.connect(self.settings))
@@ -113,11 +121,7 @@ class Lockstep:
                 async with gate:
                     await patiently(lambda: registry.put(account, device))
 
-            await asyncio.gather(*(
-                put(name, Device(home.id, home.type, "2.0", "socket", "", (), now))
-                for name in load.names()
-                for home in load.homes()
-            ))  # fmt: skip
+            await asyncio.gather(*(put(account, device) for account, device in devices))
 
     async def know_heads(self, load: Load) -> None:
         """Have every lane of every account stand at BEGIN, as if events had come before.
@@ -160,9 +164,13 @@ async def patiently(attempt: Callable[[], Awaitable[None]]) -> None:
 
 @contextmanager
 def lockstep(
-    servers: Endpoints, directory: Path, database: int = 0, workers: Mapping[str, object] | None = None
-) -> Iterator[Lockstep]:
-    """A lockstep with topics, keyspace and keys, of which nothing runs yet; `workers` instead of the shipped ones."""
+    servers: Endpoints, directory: Path, database: int = 0, workers: Mapping[str, object] | None = None,
+    providers: Mapping[str, str] | None = None,
+) -> Iterator[Lockstep]:  # fmt: skip
+    """A lockstep with topics, keyspace and keys, of which nothing runs yet; `workers` instead of the shipped ones.
+
+    It has sockets only, unless `providers` has the variables that tell workers of others.
+    """
     name = f"bench{uuid.uuid4().hex[:8]}"
     edge_port, push_port, *health = free_ports(2 + 20)
     made = environment(servers.kafka, servers.cassandra, servers.redis, directory, edge_port, push_port)
@@ -170,7 +178,8 @@ def lockstep(
         "LOCKSTEP_TOPIC_PREFIX": f"{name}.",
         "LOCKSTEP_REDIS__DATABASE": str(database),
         "LOCKSTEP_CASSANDRA__KEYSPACE": name,
-        "LOCKSTEP_TOPOLOGY": str(sockets_only(directory, workers)),
+        "LOCKSTEP_TOPOLOGY": str(SHIPPED if providers else sockets_only(directory, workers)),
+        **(providers or {}),
     }
     with Pipeline(made, directory, health_ports=health) as pipeline:
         pipeline.command("topics", "apply")

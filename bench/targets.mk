@@ -4,7 +4,7 @@
 PEERS := .local/bench
 
 .PHONY: bench-scaling bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence bench-edge bench-herd sizing \
-	bench-push
+	bench-push bench-bulkhead
 
 bench-scaling: venv ## replay a tenfold burst against the chart's autoscaling and KEDA's defaults, in a model
 	$(BIN)/python -m bench.scaling
@@ -46,6 +46,9 @@ sizing: venv ## compute pods, partitions, memory and disks of a load; LOAD="--ev
 bench-push: venv ## measure pushes for each CPU-second, beside other clients
 	@$(LOCAL) tools
 	@$(BIN)/python -m bench.push
+
+bench-bulkhead: venv ## measure what devices feel of providers in trouble that are not theirs; RATE=N, SECONDS=N, ROUNDS=N
+	@$(BIN)/python -m bench.bulkhead
 
 $(PEERS)/python/stamp: bench/peers/requirements.txt
 	$(PYTHON) -m venv --clear $(@D)

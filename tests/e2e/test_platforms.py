@@ -13,6 +13,9 @@ import pytest
 import pytest_asyncio
 from lockstep_client import DeviceClient
 
+from bench import bulkhead
+from bench.child import Child
+from bench.system import Lockstep
 from edge.auth import PRIVATE, issue
 from streams.envelope import decode_push, position
 from streams.outcomes import Outcome
@@ -161,6 +164,22 @@ async def test_providers_in_trouble_trouble_nobody_else(
     audit = await asyncio.to_thread(settled, running, begun)
     assert audit["defects"] == []
     assert audit["broken"] == 0
+
+
+async def test_the_benchmark_of_bulkheads_finds_every_event(running: System, tmp_path: Path) -> None:
+    """At sockets and webhooks, in the inbox and in the audit; how late is for a quiet machine to say."""
+    with Child("bench.providers") as providers:
+        variables = providers.ask(do="open")
+        started = [running.pipeline.worker(name, **variables) for name in WORKERS]
+        try:
+            await asyncio.to_thread(running.pipeline.wait_ready, started)
+            sizes = bulkhead.Sizes(rate=50.0, seconds=1.0, rounds=1, accounts=20)
+            found = await bulkhead.measure(Lockstep(running.pipeline), providers, sizes, tmp_path)
+        finally:
+            for member in started:
+                await asyncio.to_thread(member.stop)
+    assert (found["wrong"], found["audit_defects"]) == (0, 0)
+    assert found.keys() >= {"socket_p99_ms", "socket_p99_ratio", "webhook_p99_ms", "webhook_p99_ratio", "moved"}
 
 
 async def delay(system: System, members: Members, account: str) -> float:

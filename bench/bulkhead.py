@@ -1,0 +1,176 @@
+"""`make bench-bulkhead`: what devices feel of providers in trouble that are not theirs.
+
+Every account has a device on each platform. Events come open loop; their latency to the sockets and to the webhooks is
+measured while all providers work, then while APNs hangs, FCM refuses connections and the push service of browsers
+answers 429. The p99 of the others may not rise by a fifth; every event must be shown once at its socket, be in the
+inbox, and reach its webhook; and the audit must find nothing missing. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from bench.child import Child
+from bench.measure import report
+from bench.plan import Load
+from bench.runs import PATIENCE, Bench, Incomplete, Outcome, latencies_ms
+from bench.system import Lockstep, lockstep, start
+from deploy.local.servers import local_servers
+from edge.auditing import Auditor
+from sinks.devices import Device
+from tests.integration.platforms.cases import BUSY, HANG, OK
+
+TYPES: Final[Mapping[str, str]] = {"apns": "phone", "fcm": "tablet", "webpush": "browser", "webhook": "stick"}
+#: What providers do in each phase. That of FCM is gone in the second one.
+PHASES: Final[Mapping[str, Mapping[str, str]]] = {
+    "calm": dict.fromkeys(TYPES, OK),
+    "troubled": {"apns": HANG, "fcm": OK, "webpush": BUSY, "webhook": OK},
+}
+REFUSING: Final = "fcm"
+#: The p99 of the others may become so many times what it was.
+MOST: Final = 1.2
+_LOOK_S: Final = 0.05
+
+
+class Sizes(NamedTuple):
+    """Events a second, s of each round, rounds of a phase, accounts."""
+
+    rate: float
+    seconds: float
+    rounds: int
+    accounts: int
+
+
+class Found(NamedTuple):
+    """p99 of each round of a phase, ms, to sockets and to webhooks; what was wrong."""
+
+    socket: list[float]
+    webhook: list[float]
+    wrong: int
+
+
+async def phase(
+    system: Lockstep, providers: Child, sizes: Sizes, behaviours: Mapping[str, str], directory: Path
+) -> Found:
+    """One phase, on accounts of its own. First each has one event, after which its head is known."""
+    load = Load("high", f"{uuid.uuid4().hex[:8]}", sizes.accounts, 0, 0)
+    await enroll(system, load, providers, behaviours)
+    found = Found([], [], 0)
+    async with Bench(system, load, directory) as bench:
+        before = providers.ask(do="taken")["webhook"]
+        await bench.run(sizes.accounts, sizes.rate)
+        for _ in range(sizes.rounds):
+            run = await bench.run(int(sizes.rate * sizes.seconds), sizes.rate)
+            times = await webhooks(providers, before, bench.next(0).stop, directory)
+            found.socket.append(p99(latencies_ms(run)))
+            found.webhook.append(p99(since_due(run, times)))
+            print(f"  sockets p99 {found.socket[-1]:.1f} ms, webhooks p99 {found.webhook[-1]:.1f} ms", flush=True)
+        return found._replace(wrong=await bench.wrong())
+
+
+async def enroll(system: Lockstep, load: Load, providers: Child, behaviours: Mapping[str, str]) -> None:
+    """Register a device for each provider in every account; its token makes the provider behave."""
+    now, names, devices = time.time_ns() // 1_000_000, load.names(), []
+    for platform, behaviour in behaviours.items():
+        tokens = providers.ask(do="tokens", platform=platform, behaviour=behaviour, number=len(names))
+        for number, (name, token) in enumerate(zip(names, tokens, strict=True)):
+            if platform == REFUSING:  # which counts by token, and this one is the same for all
+                token = f"{behaviour}-{load.run}-{number}:{token}"
+            devices.append((name, Device(platform, TYPES[platform], "2.0", platform, token, (), now)))
+    await system.put(devices)
+
+
+async def webhooks(providers: Child, before: int, events: int, directory: Path) -> Any:
+    """Numbers and times of all calls of webhooks in a phase, once all events came to theirs. Raises Incomplete."""
+    end, path = time.monotonic() + PATIENCE, str(directory / "webhooks.npy")
+    while time.monotonic() < end:
+        taken = await asyncio.to_thread(providers.ask, do="save", platform="webhook", path=path)
+        if taken["webhook"] >= before + events:
+            found = np.load(path)[:, before:]
+            if len(np.unique(found[0])) == events:
+                return found
+        await asyncio.sleep(_LOOK_S)
+    raise Incomplete(f"not all of {events} webhooks were called")
+
+
+def since_due(run: Outcome, times: Any) -> Any:
+    """From when each event of a run was due to when its webhook was called first, ms."""
+    numbers, first = np.unique(times[0], return_index=True)
+    ours = (numbers >= run.start) & (numbers < run.start + len(run.due))
+    return (times[1][first[ours]] - run.due[numbers[ours] - run.start]) / 1e6
+
+
+def p99(latencies: Any) -> float:
+    """Of latencies in ms."""
+    return float(np.percentile(latencies, 99))
+
+
+def figures(calm: Found, troubled: Found, missing: int) -> dict[str, object]:
+    """The last line."""
+    found: dict[str, object] = {}
+    ratios = []
+    for name, before, after in (
+        ("socket", calm.socket, troubled.socket),
+        ("webhook", calm.webhook, troubled.webhook),
+    ):
+        ratios.append(statistics.median(after) / statistics.median(before))
+        found[f"{name}_p99_ms"] = round(statistics.median(before), 1)
+        found[f"{name}_p99_ratio"] = round(ratios[-1], 2)
+    wrong = calm.wrong + troubled.wrong
+    return {**found, "moved": sum(ratio >= MOST for ratio in ratios), "audit_defects": missing, "wrong": wrong}
+
+
+async def measure(system: Lockstep, providers: Child, sizes: Sizes, directory: Path) -> dict[str, object]:
+    """Both phases of a lockstep that runs, then the audit of all that was published in them."""
+    begun = time.time_ns() // 1_000_000
+    members = [member for member in system.pipeline.members if member.alive]
+    found: dict[str, Found] = {}
+    for name, behaviours in PHASES.items():
+        if name == "troubled":
+            providers.ask(do="close", platform=REFUSING)
+            print(f"{REFUSING} refuses connections from now on")
+        print(f"{name}: {dict(behaviours)}", flush=True)
+        found[name] = await phase(system, providers, sizes, behaviours, directory)
+    audit = await asyncio.to_thread(
+        lambda: Auditor(system.settings, system.topology).audit(begun, time.time_ns() // 1_000_000 + 1)
+    )
+    ended = [f"{member.name} is not ready" for member in members if not member.ready()]
+    for line in (*(f"{each.partition}:{each.offset} {each.what}" for each in audit.defects), *ended):
+        print(f"! {line}")
+    return figures(found["calm"], found["troubled"], len(audit.defects) + len(ended))
+
+
+def failed(numbers: Mapping[str, object]) -> bool:
+    """Whether others felt the trouble, or the audit is not clean."""
+    return bool(numbers["moved"] or numbers["audit_defects"])
+
+
+def main() -> int:
+    """Boot all servers, measure, print one line of JSON; 1 where something was wrong, or moved too far."""
+    sizes = Sizes(
+        float(os.environ.get("RATE", "100")), float(os.environ.get("SECONDS", "20")),
+        int(os.environ.get("ROUNDS", "3")), int(os.environ.get("ACCOUNTS", "2000")),
+    )  # fmt: skip
+    with local_servers() as running, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as home:
+        directory = Path(home)
+        with Child("bench.providers") as providers:
+            variables = providers.ask(do="open")
+            with lockstep(running.endpoints, directory / "lockstep", providers=variables) as system:
+                start(system)
+                numbers = asyncio.run(measure(system, providers, sizes, directory))
+                return report(numbers) or int(failed(numbers))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
