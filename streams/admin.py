@@ -210,6 +210,7 @@ class _Cluster:
             for partition in range(change.partitions)
         }
         try:
+            self._client.list_topics(timeout=_REQUEST)  # or it goes on believing that a topic is not there yet
             _results(self._client.list_offsets(wanted, request_timeout=_REQUEST))
         except KafkaException:
             return False
