@@ -9,9 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
-from jsonschema.validators import Draft202012Validator
-from referencing import Registry, Resource
+from jsonschema_rs import Draft202012, Draft202012Validator, Registry
 
 #: Made from the definitions of KEDA, the Prometheus operator and the Gateway API: closed, without descriptions.
 SCHEMAS: Final = Path(__file__).parent / "schemas"
@@ -27,8 +25,8 @@ def _problem(each: Object, version: str) -> str:
     validator = _validator(each["apiVersion"], each["kind"], version)
     if validator is None:
         return f"no schema for {each['apiVersion']}"
-    error = jsonschema.exceptions.best_match(validator.iter_errors(each))
-    return "" if error is None else f"{error.json_path}: {error.message}"
+    error = next(iter(validator.iter_errors(each)), None)
+    return "" if error is None else f"{'.'.join(map(str, error.instance_path))}: {error.message}"
 
 
 @cache
@@ -42,13 +40,13 @@ def _validator(api: str, kind: str, version: str) -> Any:
     if not builtin.is_file():
         return None
     schema = json.loads(builtin.read_text())
-    return Draft202012Validator(schema, registry=Resource.from_contents(schema) @ _definitions(version))
+    return Draft202012Validator(schema, registry=_definitions(version))
 
 
 @cache
 def _definitions(version: str) -> Any:
     contents = json.loads((_folder(version) / "_definitions.json").read_text())
-    return Resource.from_contents(contents) @ Registry()
+    return Registry([("json-schema:///_definitions.json", contents)], draft=Draft202012)
 
 
 @cache
