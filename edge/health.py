@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -14,6 +15,7 @@ from edge.reports import Reports
 from edge.stores import STORE_ERRORS
 from sinks.cassandra import Cassandra
 from sinks.presence import Lease
+from streams.client_metrics import ClientMetrics
 from streams.health import Check
 from streams.metrics import Metrics, build_info
 
@@ -62,8 +64,12 @@ class Health:
         return Check(not trouble, trouble or "ready")
 
 
-def export(gateway: Gateway, pull: Pull, reports: Reports, ingest: Ingest, metrics: Metrics) -> None:
+def export(
+    gateway: Gateway, pull: Pull, reports: Reports, ingest: Ingest, stores: Iterable[ClientMetrics], metrics: Metrics
+) -> None:
     """The numbers of the edge, for /metrics."""
+    for store in stores:
+        store.export(metrics)
     sessions, counts = gateway.sessions, gateway.sessions.counts
     build_info(metrics)
     for name, meaning, level in (

@@ -19,6 +19,7 @@ from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionP
 from cassandra.protocol import ErrorMessage, RequestValidationException
 from cassandra.query import SimpleStatement, named_tuple_factory
 
+from streams.client_metrics import ClientMetrics
 from streams.settings import Cassandra as CassandraSettings
 from streams.settings import Settings, SettingsError
 
@@ -51,6 +52,7 @@ class Cassandra:
 
     def __init__(self, session: Any, config: CassandraSettings) -> None:
         self.session = session
+        self.watch = ClientMetrics("cassandra")
         self.timeout = config.timeout
         self.keyspace = config.keyspace
         self.local_dc = config.local_dc
@@ -72,11 +74,12 @@ class Cassandra:
         def fail(error: BaseException) -> None:
             loop.call_soon_threadsafe(_settle, done, [], unavailable(error))
 
-        try:
-            self.session.execute_async(statement, parameters).add_callbacks(answer, fail)
-        except Exception as error:
-            raise unavailable(error) from error
-        return await done
+        with self.watch.request():
+            try:
+                self.session.execute_async(statement, parameters).add_callbacks(answer, fail)
+            except Exception as error:
+                raise unavailable(error) from error
+            return await done
 
     async def pages(self, text: str, size: int) -> AsyncIterator[list[Any]]:
         """All rows of a table, so many at once. Raises CassandraUnavailable."""

@@ -89,6 +89,7 @@ class InboxWriter:
         self.batches = 0  # sent
         self.slow = 0  # batches that needed the driver's own path
         self._session = session
+        self._watch = cassandra.watch
         self._timeout = cassandra.timeout
         self._ring = Ring(session.cluster.metadata, cassandra.keyspace, cassandra.local_dc)
         self._statement = statement  # the driver holds it weakly, and needs it when a server forgot it
@@ -116,7 +117,8 @@ class InboxWriter:
             count = _Countdown(len(wave))
             for host, packed in wave:
                 self._send(_PackedBatch(packed, timestamp), host, count)
-            await self._acked(count)
+            with self._watch.request():
+                await self._acked(count)
             self.batches += len(wave)
         self.rows += len(rows)
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import hiredis
 
+from streams.client_metrics import ClientMetrics
 from streams.settings import Redis as RedisSettings
 from streams.settings import Settings
 
@@ -153,7 +154,7 @@ class Redis:
 
     def __init__(self, config: RedisSettings) -> None:
         self.connects = 0  # connections made; one more than reconnects
-        self.failures = 0  # calls that raised RedisUnavailable
+        self.watch = ClientMetrics("redis")
         self._config = config
         self._connection: _Connection | None = None
         self._ready = asyncio.Event()
@@ -177,13 +178,10 @@ class Redis:
         """
         if not replies:
             return []
-        try:
+        with self.watch.request():
             if self._connection is None:
                 raise RedisUnavailable(self._no_connection())
             return await self._answer(self._connection, data, replies)
-        except RedisUnavailable:
-            self.failures += 1
-            raise
 
     async def load_scripts(self) -> None:
         """Load all declared scripts again. Raises RedisUnavailable."""

@@ -160,9 +160,9 @@ class Metrics(Collector):
         yield from self._numbers()
 
     def _numbers(self) -> Iterator[Metric]:
-        for name, (meaning, read) in self.gauges.items():
+        for name, (meaning, read) in list(self.gauges.items()):  # stores add theirs once they are open
             yield GaugeMetricFamily(PREFIX + name, meaning, value=_number(read))
-        for name, (meaning, read) in self.counters.items():
+        for name, (meaning, read) in list(self.counters.items()):
             yield CounterMetricFamily(PREFIX + name, meaning, value=_number(read))
         for kind, families in ((GaugeMetricFamily, self._levels), (CounterMetricFamily, self._counts)):
             for name, meaning, labels, numbers in families:

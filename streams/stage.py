@@ -10,9 +10,10 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from streams.client_metrics import ClientMetrics
 from streams.envelope import ForeignTopic, check_version
 from streams.logtime import Progress
-from streams.metrics import StageMetrics
+from streams.metrics import Metrics, StageMetrics
 from streams.outcomes import Outcome, encode_outcomes
 from streams.record import Record
 from streams.settings import Settings
@@ -104,8 +105,10 @@ Handler = Callable[[Batch], Awaitable[int | Progress]]
 class Resources:
     """Opens what stages need, once a worker, and closes it in reverse."""
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+    def __init__(self, settings: Settings, stack: AsyncExitStack, metrics: Metrics | None = None) -> None:
+        """`metrics` shows what the clients of stores count, once they are open."""
         self._settings = settings
+        self._metrics = metrics
         self._stack = stack
         self._opened: dict[Callable[..., Any], Any] = {}
         self._opening = asyncio.Lock()
@@ -115,8 +118,14 @@ class Resources:
         async with self._opening:  # stages may ask at the same time
             if connect not in self._opened:
                 self._opened[connect] = await self._stack.enter_async_context(connect(self._settings))
+                self._show(self._opened[connect])
             opened: T = self._opened[connect]
         return opened
+
+    def _show(self, opened: Any) -> None:
+        watch = getattr(opened, "watch", None)
+        if self._metrics is not None and isinstance(watch, ClientMetrics):
+            watch.export(self._metrics)
 
 
 def _fail(cause: BaseException) -> None:

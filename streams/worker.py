@@ -59,7 +59,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
     export(metrics, app, tables)
     export_agents(metrics, app, agents, settings.topic_prefix, topology)
     with serve_health(settings.health.host, settings.health.port, probes(app, metrics)):
-        return run(app, resources=opening(app, settings, factories, stage))
+        return run(app, resources=opening(app, settings, factories, stage, metrics))
 
 
 def build_app(worker: str, settings: Settings, topology: Topology, origin: str) -> Any:
@@ -112,13 +112,14 @@ def opening(
     settings: Settings,
     factories: Mapping[StageBinding, Factory],
     stage: Callable[[StageBinding, Resources], Stage],
+    metrics: Metrics | None = None,
 ) -> Callable[[], AbstractAsyncContextManager[None]]:
     """What `run` enters before the app starts: opens what the stages need and adds their agents."""
 
     @asynccontextmanager
     async def entered() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            resources = Resources(settings, stack)
+            resources = Resources(settings, stack, metrics)
             for binding, make in factories.items():
                 made = stage(binding, resources)
                 handler = counted(await make(made), made.metrics, binding.topic)

@@ -146,6 +146,22 @@ _PANELS: Final[dict[str, tuple[Panel, ...]]] = {
         }),
     ),
     "stores": (
+        Panel("Redis, 99th percentile", "s", "Of a trip, as processes see it", {
+            "histogram_quantile(0.99, sum by (component, le) "
+            "(rate(lockstep_redis_request_seconds_bucket{HERE}[5m])))": "{{component}}",
+        }),
+        Panel("Cassandra, 99th percentile", "s", "Of a request, as processes see it", {
+            "histogram_quantile(0.99, sum by (component, le) "
+            "(rate(lockstep_cassandra_request_seconds_bucket{HERE}[5m])))": "{{component}}",
+        }),
+        Panel("Requests", "cps", "That were answered", {
+            "sum by (component) (rate(lockstep_redis_request_seconds_count{HERE}[1m]))": "{{component}} Redis",
+            "sum by (component) (rate(lockstep_cassandra_request_seconds_count{HERE}[1m]))": "{{component}} Cassandra",
+        }),
+        Panel("Requests that failed", "cps", "Anything for long: a store is away", {
+            "sum by (component) (rate(lockstep_redis_failures_total{HERE}[1m]))": "{{component}} Redis",
+            "sum by (component) (rate(lockstep_cassandra_failures_total{HERE}[1m]))": "{{component}} Cassandra",
+        }),
         Panel("Table entries", "none", "Of seen and latest", {
             "sum by (component) (lockstep_table_seen_entries{HERE})": "{{component}} seen",
             "sum by (component) (lockstep_table_latest_entries{HERE})": "{{component}} latest",

@@ -20,6 +20,7 @@ from deploy.monitoring.objectives import NoObjective, objectives
 from edge.health import export as export_edge
 from edge.prober import Prober
 from edge.prober import export as export_prober
+from streams.client_metrics import ClientMetrics
 from streams.metrics import Metrics
 from streams.worker import export, export_agents
 from tests.chart.rendering import CHART
@@ -176,7 +177,8 @@ def exported() -> frozenset[str]:
     export(metrics, app, dict.fromkeys(topology().tables, table))
     export_agents(metrics, app, {}, "", topology())
     edge = Metrics()
-    export_edge(MagicMock(), MagicMock(), MagicMock(), MagicMock(), edge)
+    stores = ClientMetrics("redis"), ClientMetrics("cassandra")
+    export_edge(MagicMock(), MagicMock(), MagicMock(), MagicMock(), stores, edge)
     prober = Metrics()
     types = dict.fromkeys(topology().lane_names(), "type")
     export_prober(prober, Prober(MagicMock(), types, "account", 1.0))
