@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from streams.settings import Limits
+from streams.limits import Limits
 
 
 class DeadLetterLimits:

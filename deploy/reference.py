@@ -1,4 +1,4 @@
-"""Writes the pages that the code knows best: docs/settings.md, openapi.json, asyncapi.json and topics.schema.json."""
+"""Writes the pages that the code knows best: settings, access, openapi.json, asyncapi.json and topics.schema.json."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from deploy.access_page import access_page
 from deploy.pages import write_or_check
 from edge import asyncapi, openapi
 from streams.check import DEFAULT, load_file, schema
@@ -22,7 +23,8 @@ _HEAD: Final = """# Settings
 
 Every process reads these variables once, when it starts; a wrong value stops it with one line that names the variable.
 Lists, objects and whole groups are JSON (`LOCKSTEP_REDIS={"host":"r1"}`); one setting overrides its group.
-`LOCKSTEP_REDIS__PASSWORD_FILE` names a file that holds the value; so it is with every other variable.
+`LOCKSTEP_REDIS__PASSWORD_FILE` names a file that holds the value; so it is with every other variable. Passwords are
+[read again](security.md).
 Variables that begin with `LOCKSTEP_LOCAL_` belong to the [local stack](operations.md#the-local-stack).
 
 Written by `make reference` from `streams/settings.py`; `make lint` fails when it is stale.
@@ -37,6 +39,7 @@ def pages() -> dict[Path, str]:
     """The text of each page."""
     return {
         ROOT / "docs" / "settings.md": settings_page(Settings),
+        ROOT / "docs" / "access.md": access_page(load_file(str(TOPICS), handlers=False)),
         ROOT / "docs" / "openapi.json": _json(openapi.document()),
         ROOT / "docs" / "asyncapi.json": _json(asyncapi.document(load_file(str(TOPICS), handlers=False))),
         ROOT / "docs" / "topics.schema.json": _json(schema()),
@@ -96,6 +99,8 @@ def type_name(annotation: Any) -> str:
     match found:
         case msgspec.inspect.IntType():
             return "whole number" + _limits(found)
+        case msgspec.inspect.BoolType():
+            return "`true` or `false`"
         case msgspec.inspect.FloatType():
             return "number" + _limits(found)
         case msgspec.inspect.VarTupleType():

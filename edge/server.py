@@ -50,6 +50,7 @@ from streams.metrics import Metrics
 from streams.settings import Edge, Settings
 from streams.topology import Topology
 from streams.transport.client import Publisher, PublishFailed
+from streams.transport.logins import Logins
 
 #: Connections accepted in one turn of the loop, and those that the kernel keeps meanwhile.
 ACCEPTS: Final = 16
@@ -94,7 +95,7 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         disk = await stack.enter_async_context(cassandra.connect(settings))
         stores = await _stores(stack, settings, topology, memory, disk, _number(ports.pushes))
         guard = await open_guard(settings, disk)
-        output = _publisher(stack, settings)
+        output, logins = _publisher(stack, settings)
         reports = Reports(output, settings.topic_prefix + "outcomes", topology.partitions)
         sessions = Sessions(topology.lane_names())
         backlog = Backlog(sessions, stores, topology.type_bit, time.time, guard.seen.note)
@@ -118,7 +119,7 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         health_port = _serve_health(stack, settings, health, exported)
         recovery = Recovery(sessions, memory, stores.lease, gateway.recover)
         sweep = Sweep(sessions, stores.heads, memory, gateway.sync, settings.edge.sweep)
-        clock = _clock(gateway, health, load, (guard.verifier.reload, guard.callers.reload))
+        clock = _clock(gateway, health, load, (guard.verifier.reload, guard.callers.reload, logins.reload))
         background = (reports.run(), health.run(), recovery.run(), sweep.run(), revoking.run(), clock)
         tasks = await _start(stack, *background, *(work() for work in guard.work))
         await _serve_operators(stack, ports.operators, operators)
@@ -187,7 +188,7 @@ async def _stores(
     )
 
 
-def _publisher(stack: AsyncExitStack, settings: Settings) -> Any:
+def _publisher(stack: AsyncExitStack, settings: Settings) -> tuple[Any, Logins]:
     publisher = Publisher(settings.kafka.servers, **{"linger.ms": 1, **settings.kafka.security})
 
     async def close() -> None:
@@ -197,7 +198,7 @@ def _publisher(stack: AsyncExitStack, settings: Settings) -> Any:
             log.warning("outcomes were not delivered: %s", error)
 
     stack.push_async_callback(close)
-    return publisher.submit
+    return publisher.submit, Logins(settings.kafka, publisher.login)
 
 
 async def _http(stack: AsyncExitStack, app: web.Application) -> Any:

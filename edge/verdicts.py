@@ -14,9 +14,9 @@ import msgspec
 from agents.gates import deadline_of
 from streams.envelope import Envelope
 from streams.event import Event
+from streams.limits import Limits
 from streams.outcomes import Kind, Outcome
 from streams.policies import Policy, policies
-from streams.settings import Limits
 from streams.targets import Predicate, narrow
 from streams.topology import Topology
 

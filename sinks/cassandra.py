@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import cassandra
 from cassandra import ConsistencyLevel
-from cassandra.auth import PlainTextAuthProvider
+from cassandra.auth import PlainTextAuthenticator
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.connection import ConnectionException
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
@@ -161,6 +161,29 @@ def _keyspace(config: CassandraSettings) -> str:
     return config.keyspace
 
 
+class _Login:
+    """What the driver asks of an AuthProvider: name and password, as they are when a connection is made."""
+
+    def __init__(self, config: CassandraSettings) -> None:
+        self._config = config
+
+    def new_authenticator(self, host: Any) -> Any:
+        """For one connection."""
+        return PlainTextAuthenticator(self._config.username, self._config.current_password())
+
+
+class _Tls:
+    """What the driver asks of an SSLContext, with the certificates that there are when a connection is made."""
+
+    def __init__(self, config: CassandraSettings) -> None:
+        self._config = config
+        self.check_hostname = config.check_host
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> Any:
+        """For one connection. Raises OSError, which the driver takes for a host that is away, and LoginError."""
+        return self._config.fresh_context().wrap_socket(*arguments, **options)
+
+
 @asynccontextmanager
 async def _cluster(config: CassandraSettings) -> AsyncIterator[Any]:
     """A session without keyspace."""
@@ -170,15 +193,16 @@ async def _cluster(config: CassandraSettings) -> AsyncIterator[Any]:
         consistency_level=LEVEL,
         request_timeout=config.timeout,
     )
-    login = PlainTextAuthProvider(config.username, config.password) if config.username else None
     cluster = Cluster(
         config.contact_points,
         port=config.port,
         protocol_version=_PROTOCOL,
-        auth_provider=login,
+        auth_provider=_Login(config) if config.username else None,
+        ssl_context=_Tls(config) if config.context() else None,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         reconnection_policy=ExponentialReconnectionPolicy(0.5, 10.0),
         connect_timeout=config.timeout,
+        control_connection_timeout=config.timeout,
         compression=False,
     )
     try:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, cast
 import hiredis
 
 from streams.client_metrics import ClientMetrics
+from streams.logins import LoginError
 from streams.settings import Redis as RedisSettings
 from streams.settings import Settings
 
@@ -222,7 +223,8 @@ class Redis:
     async def _open(self) -> _Connection:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._config.timeout):
-            _, connection = await loop.create_connection(_Connection, self._config.host, self._config.port)
+            config, tls = self._config, self._config.context()
+            _, connection = await loop.create_connection(_Connection, config.host, config.port, ssl=tls)
         try:
             commands = [*self._greeting(), *_loads()]
             replies = [usable(reply) for reply in await self._answer(connection, b"".join(commands), len(commands))]
@@ -237,9 +239,9 @@ class Redis:
         commands = [command(b"INFO", b"server")]
         if self._config.database:
             commands.insert(0, command(b"SELECT", b"%d" % self._config.database))
-        if self._config.password:
+        if password := self._config.current_password():
             user = [self._config.username.encode()] if self._config.username else []
-            commands.insert(0, command(b"AUTH", *user, self._config.password.encode()))
+            commands.insert(0, command(b"AUTH", *user, password.encode()))
         return commands
 
     async def maintain(self) -> None:
@@ -249,7 +251,7 @@ class Redis:
             while True:
                 try:
                     connection = await self._open()
-                except (OSError, RedisUnavailable, TimeoutError) as error:
+                except (OSError, LoginError, RedisUnavailable, TimeoutError) as error:
                     self._trouble = str(error) or "no answer in time"
                     log.warning(self._no_connection())
                     await asyncio.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))
@@ -280,7 +282,11 @@ def _loads() -> list[bytes]:
 
 @asynccontextmanager
 async def connect(settings: Settings, patient: bool = False) -> AsyncIterator[Redis]:
-    """A connection. Raises RedisUnavailable if it is not up in time; a `patient` user goes on, and calls may fail."""
+    """A connection. Raises RedisUnavailable if it is not up in time; a `patient` user goes on, and calls may fail.
+
+    Raises LoginError for certificates that cannot be used.
+    """
+    settings.redis.context()
     redis = Redis(settings.redis)
     task = asyncio.create_task(redis.maintain(), name="redis")
     try:

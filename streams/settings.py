@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from streams import failpoints
+from streams.limits import Limits
+from streams.logins import Login
 from streams.providers import Apns, Egress, Fcm, Frozen, Positive, Registry, Seconds, Webhook, Webpush
 
 PREFIX: Final = "LOCKSTEP_"
@@ -16,7 +18,6 @@ LOCAL: Final = "LOCKSTEP_LOCAL_"  # for those who boot servers on this machine, 
 _FILE: Final = "_FILE"
 _UNKNOWN: Final = "Object contains unknown field "
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class SettingsError(Exception):
@@ -28,6 +29,7 @@ class Kafka(Frozen, frozen=True):
 
     servers: Bootstrap addresses, `host:port`, separated by commas.
     security: librdkafka's properties for TLS and SASL, such as `security.protocol` and `sasl.username`.
+    security_file: File that holds them; a new name or password in it is taken within 10 s.
     session_timeout: After so long without a heartbeat a worker's partitions go to another one, s.
     commit_interval: Time between two commits of a worker, s.
     max_message_bytes: Largest record that a worker produces; topics take no more than `max_message` of topics.yaml.
@@ -35,21 +37,28 @@ class Kafka(Frozen, frozen=True):
 
     servers: str = "127.0.0.1:19092"
     security: dict[str, str] = msgspec.field(default_factory=dict)
+    security_file: str = ""
     session_timeout: Seconds = 10.0
     commit_interval: Seconds = 1.0
     max_message_bytes: Positive = 2 * 1024 * 1024
 
 
-class Cassandra(Frozen, frozen=True):
+class Cassandra(Login, frozen=True):
     """Inbox and device registry.
 
+    username: Empty: no authentication.
+    password: That of the user.
+    password_file: File that holds it, read anew for each connection.
+    tls: Whether connections are encrypted.
+    ca: File with the authorities that may have signed the server's certificate; empty: those of the system.
+    certificate: File with this client's certificate, for a server that asks for one; empty: none.
+    key: File with its private key, without a password; empty: it is in the file of the certificate.
+    check_host: Whether the server's certificate must hold the host name that it was reached by.
     contact_points: Hosts at which the cluster is found.
     port: Port of the native protocol on every host.
     keyspace: Keyspace of both tables; `lockstep schema apply` makes it.
     local_dc: Data centre whose hosts are asked, and to which the quorum of reads and writes belongs.
     replication: Replicas in that data centre, for a keyspace that `schema apply` makes.
-    username: Empty: no authentication.
-    password: That of the user.
     timeout: Longest wait for a request, s; `store` tries this long before the worker ends.
     """
 
@@ -58,27 +67,29 @@ class Cassandra(Frozen, frozen=True):
     keyspace: str = "lockstep"
     local_dc: str = "datacenter1"
     replication: Positive = 1
-    username: str = ""
-    password: str = ""
     timeout: Seconds = 10.0
 
 
-class Redis(Frozen, frozen=True):
+class Redis(Login, frozen=True):
     """Heads, presence, leases and the copy of the registry.
 
+    username: Empty: the default user.
+    password: Empty: no authentication.
+    password_file: File that holds it, read anew for each connection.
+    tls: Whether connections are encrypted.
+    ca: File with the authorities that may have signed the server's certificate; empty: those of the system.
+    certificate: File with this client's certificate, for a server that asks for one; empty: none.
+    key: File with its private key, without a password; empty: it is in the file of the certificate.
+    check_host: Whether the server's certificate must hold the host name that it was reached by.
     host: Where Redis is.
     port: Its port.
     database: Number of the database; two installations never share one, their keys are the same.
-    username: Empty: the default user.
-    password: Empty: no authentication.
     timeout: Longest wait for an answer, s; `store` tries this long before the worker ends.
     """
 
     host: str = "127.0.0.1"
     port: Port = 16379
     database: Annotated[int, msgspec.Meta(ge=0)] = 0
-    username: str = ""
-    password: str = ""
     timeout: Seconds = 5.0
 
 
@@ -176,33 +187,6 @@ class Health(Frozen, frozen=True):
     port: Port = 9090
 
 
-class Limits(Frozen, frozen=True):
-    """What an event may be, and when a worker stops a partition rather than go on.
-
-    event_bytes: Longest event, bytes of value and headers.
-    future_tolerance: How far an event's time may be ahead of the broker's clock, s.
-    redelivery_horizon: How long producers may send an event again, s; the window of `seen` must not be shorter.
-    fingerprint_key: Secret that keys the digests of the tables; one value for the whole installation, never changed.
-    seen_entries: Most entries of `seen` for one partition, 22 to 35 bytes each in memory.
-    seen_full: Then `forget` drops the oldest quarter of the window early, `stop` stops the partition.
-    dead_letter_ratio: A partition stops where a greater part of its last records would be dead letters; 1: never.
-    dead_letter_window: Of how many records that is a part.
-    dead_letter_consecutive: A partition stops where more records than this would be dead letters in a row.
-    copies: Longest run of copies that passes for a replay, records of a partition; a longer one stops the stage.
-    """
-
-    event_bytes: Positive = 16 * 1024
-    future_tolerance: Seconds = 300.0
-    redelivery_horizon: Seconds = 300.0
-    fingerprint_key: str = ""
-    seen_entries: Annotated[int, msgspec.Meta(ge=1000)] = 4_000_000
-    seen_full: Literal["forget", "stop"] = "forget"
-    dead_letter_ratio: Share = 0.5
-    dead_letter_window: Positive = 1000
-    dead_letter_consecutive: Positive = 500
-    copies: Positive = 100_000
-
-
 class Settings(Frozen, frozen=True):
     """Everything a process may be told.
 
@@ -243,7 +227,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     tree: dict[str, Any] = {}
     for variable in sorted(environ):  # a group before the settings in it
         if variable.startswith(PREFIX) and not variable.startswith(LOCAL) and variable != failpoints.VARIABLE:
-            _place(tree, *_name_and_text(variable, environ), variable)
+            name, text = _name_and_text(variable, environ)
+            _place(tree, name, text, variable)
+            if variable.endswith(_FILE) and _exists(variable):
+                _place(tree, variable.removeprefix(PREFIX), environ[variable], variable)
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -265,16 +252,25 @@ def _name_and_text(variable: str, environ: Mapping[str, str]) -> tuple[str, str]
         raise SettingsError(f"{variable}: cannot read {text}: not UTF-8") from error
 
 
+def _exists(variable: str) -> bool:
+    """Whether it is a setting of its own: a secret that is read again."""
+    return _default(variable.removeprefix(PREFIX)) is not None
+
+
+def _default(name: str) -> object:
+    found: object = _DEFAULTS
+    for part in name.lower().split("__"):
+        found = getattr(found, part, None)
+    return found
+
+
 def _place(tree: dict[str, Any], name: str, text: str, variable: str) -> None:
     path = name.lower().split("__")
     for part in path[:-1]:
         tree = tree.setdefault(part, {})
         if not isinstance(tree, dict):
             raise SettingsError(f"{variable}: {part} is a value, not a group of settings")
-    default: object = _DEFAULTS
-    for part in path:
-        default = getattr(default, part, None)
-    takes_json = text[:1] in ("[", "{") and not isinstance(default, str)
+    takes_json = text[:1] in ("[", "{") and not isinstance(_default(name), str)
     tree[path[-1]] = _json(text, variable) if takes_json else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import time
@@ -23,6 +24,7 @@ from streams.stage import Factory, Resources, Stage
 from streams.tables import Full, make_table
 from streams.topology import StageBinding, Topology, milliseconds
 from streams.transport import Chain, add_agent, attach, make_app, run, stats
+from streams.transport.logins import Logins
 from streams.transport.mark import origin_of
 
 log = logging.getLogger(__name__)
@@ -120,6 +122,7 @@ def opening(
     async def entered() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             resources = Resources(settings, stack, metrics)
+            await stack.enter_async_context(_taking_logins(app, settings))
             for binding, make in factories.items():
                 made = stage(binding, resources)
                 handler = counted(await make(made), made.metrics, binding.topic)
@@ -127,6 +130,15 @@ def opening(
             yield
 
     return entered
+
+
+@asynccontextmanager
+async def _taking_logins(app: Any, settings: Settings) -> AsyncIterator[None]:
+    task = asyncio.create_task(Logins(settings.kafka, app.transport.login).watch(), name="logins")
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 class UnknownHandler(Exception):

@@ -23,6 +23,7 @@ from streams.topology import Topology
 
 ROOT: Final = Path(__file__).parents[2]
 CHART: Final = ROOT / "deploy" / "helm" / "lockstep"
+SCHEMAS: Final = ROOT / "schemas"
 _HEAD: Final = "Written by `make chart` from `deploy/chart/values.py`; `make lint` fails when it is stale."
 
 
@@ -37,6 +38,7 @@ def pages() -> dict[Path, str]:
         CHART / "values.schema.json": json.dumps(values_schema(), indent=1) + "\n",
         CHART / "VALUES.md": values_page(),
         CHART / "files" / "topics.yaml": (ROOT / "topics.yaml").read_text(),
+        **{CHART / "files" / "schemas" / each.name: each.read_text() for each in sorted(SCHEMAS.glob("*.json"))},
         CHART / "files" / "rules.yaml": _yaml(groups(topology())),
         **{CHART / "files" / "dashboards" / f"{name}.json": text for name, text in boards(topology()).items()},
     }

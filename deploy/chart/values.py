@@ -15,6 +15,10 @@ Period = Annotated[int, msgspec.Meta(ge=1, le=1800)]
 Quantity = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|Ki|Mi|Gi)?$")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=253)]
 MaybeName = Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$", max_length=253)]
+SecretName = Annotated[
+    str, msgspec.Meta(pattern=r"^([a-z0-9]|\{role\})(([a-z0-9.-]|\{role\})*([a-z0-9]|\{role\}))?$", max_length=253)
+]
+EventType = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9][-._a-zA-Z0-9]*$", max_length=200)]
 Key = Annotated[str, msgspec.Meta(pattern=r"^[-._a-zA-Z0-9]+$")]
 Label = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)]
 LabelName = Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
@@ -53,12 +57,23 @@ class Image(_Values):
 class SecretKey(_Values):
     """One key of a Secret.
 
-    secret: Its name.
+    secret: Its name; `{role}` in it is the role of the pod in docs/access.md, such as `critical` or `edge`.
     key: The key in it.
     """
 
-    secret: Name
+    secret: SecretName
     key: Key
+
+
+class Callers(_Values):
+    """The file of `LOCKSTEP_INGEST__CALLERS`, mounted into the edge.
+
+    secret: Name of the Secret; empty: none.
+    key: Its key in the Secret.
+    """
+
+    secret: MaybeName = ""
+    key: Key = "callers.json"
 
 
 class Amounts(_Values):
@@ -367,12 +382,14 @@ class Values(_Values):
     fullnameOverride: Begin of all names; empty: the release's.
     image: The image of all containers.
     topology: A topics.yaml of your own, whole: `--set-file topology=topics.yaml`; empty: the chart's.
+    schemas: Schemas of payloads by event type, as JSON, for `config.ingest.schemas`; none: the chart's, for its own.
     partitions: Instead of topics.yaml's; never changed after the first install; 0: topics.yaml's.
     replication: Instead of topics.yaml's; 0: topics.yaml's.
     config: Settings of all processes, by group, as in docs/settings.md.
     secretFiles: Variables of docs/settings.md whose value is a key of a Secret, mounted as a file.
     certificates: Secret mounted at /etc/lockstep/certificates, for `ssl.ca.location` and its like; empty: none.
     tokens: The public keys of device tokens.
+    callers: Producers and operators over HTTP, as `lockstep producer` makes the file; none: no events by HTTP.
     worker: What holds for every worker.
     workers: What differs for a worker, by its name in topics.yaml.
     edge: What devices connect to.
@@ -390,6 +407,7 @@ class Values(_Values):
     fullname_override: Annotated[str, msgspec.Meta(pattern=r"^([a-z]([a-z0-9-]*[a-z0-9])?)?$", max_length=30)] = ""
     image: Image = msgspec.field(default_factory=Image)
     topology: str = ""
+    schemas: dict[EventType, Text] = {}
     partitions: Maybe = 0
     replication: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
     config: Object = msgspec.field(
@@ -402,6 +420,7 @@ class Values(_Values):
     secret_files: dict[str, SecretKey] = {}
     certificates: MaybeName = ""
     tokens: Tokens = msgspec.field(default_factory=Tokens)
+    callers: Callers = msgspec.field(default_factory=Callers)
     worker: Worker = msgspec.field(default_factory=Worker)
     workers: dict[WorkerName, Worker] = {}
     edge: Edge = msgspec.field(default_factory=Edge)

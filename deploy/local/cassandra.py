@@ -10,6 +10,7 @@ QUICK_BOOT = {
     "cassandra.ring_delay_ms": "0",
     "cassandra.skip_wait_for_gossip_to_settle": "0",
     "cassandra.superuser_setup_delay_ms": "0",
+    "cassandra.auth_bcrypt_gensalt_log2_rounds": "4",
 }
 # What Cassandra 5.0 reaches for inside the JDK 17, by module.
 EXPORTS = {
@@ -70,8 +71,8 @@ LOGBACK = """\
 """
 
 
-def server(directory: Path, port: int, storage_port: int, java: str, jars: Path) -> Server:
-    """A Cassandra that keeps its state in `directory`."""
+def server(directory: Path, port: int, storage_port: int, java: str, jars: Path, secure: str = "") -> Server:
+    """A Cassandra that keeps its state in `directory`; with `secure`, more of its configuration, it has roles."""
     configuration, logback, data = directory / "cassandra.yaml", directory / "logback.xml", directory / "data"
     settings = {
         "cassandra.config": configuration.as_uri(),
@@ -88,7 +89,11 @@ def server(directory: Path, port: int, storage_port: int, java: str, jars: Path)
     command += [f"-D{key}={value}" for key, value in settings.items()]
     command += [*_access("--add-exports", EXPORTS), *_access("--add-opens", OPENS)]
     command += ["-cp", f"{jars}/*", "org.apache.cassandra.service.CassandraDaemon"]
-    files = {configuration: YAML.format(data=data, port=port, storage_port=storage_port), logback: LOGBACK}
+    yaml = YAML.format(data=data, port=port, storage_port=storage_port) + secure
+    if secure:
+        yaml = yaml.replace("AllowAllAuthenticator", "PasswordAuthenticator")
+        yaml = yaml.replace("AllowAllAuthorizer", "CassandraAuthorizer")
+    files = {configuration: yaml, logback: LOGBACK}
     return Server("cassandra", port, command, answers, files=files)
 
 

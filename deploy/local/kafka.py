@@ -5,6 +5,7 @@ import struct
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from deploy.local.server import Server, ask
@@ -74,10 +75,22 @@ def server(directory: Path, port: int, controller_port: int, java: str, jars: Pa
     return node(directory, port, Quorum(1, (controller_port,), fresh_cluster()), java, jars)
 
 
-def node(directory: Path, port: int, quorum: Quorum, java: str, jars: Path) -> Server:
-    """One node of a Kafka; it keeps its state in `directory`."""
+def node(
+    directory: Path,
+    port: int,
+    quorum: Quorum,
+    java: str,
+    jars: Path,
+    more: Mapping[str, str] = MappingProxyType({}),
+    passwords: Mapping[str, str] = MappingProxyType({}),
+) -> Server:
+    """One node of a Kafka; it keeps its state in `directory`. `more` is added to its configuration.
+
+    `passwords` of users that SCRAM-SHA-512 knows from the start, by name.
+    """
     data, configuration = directory / "data", directory / "server.properties"
-    values = properties(data, port, quorum)
+    values = {**properties(data, port, quorum), **more}
+    users = [f"--add-scram=SCRAM-SHA-512=[name={name},password={each}]" for name, each in passwords.items()]
     run = [java, *HEAP, *LOG, _LOG_LEVEL, f"-XX:ErrorFile={directory}/hs_err_%p.log", "-cp", f"{jars}/*"]
     return Server(
         "kafka",
@@ -86,7 +99,7 @@ def node(directory: Path, port: int, quorum: Quorum, java: str, jars: Path) -> S
         answers=answers,
         files={configuration: "".join(f"{key}={value}\n" for key, value in values.items())},
         setup=(
-            [*run, "kafka.tools.StorageTool", "format", "-t", quorum.cluster, "-c", str(configuration)],
+            [*run, "kafka.tools.StorageTool", "format", "-t", quorum.cluster, "-c", str(configuration), *users],
             data / "meta.properties",
         ),
     )

@@ -16,6 +16,7 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from edge.prober import Prober
+    from streams.transport.logins import Logins
 
 _TOKEN_LIFETIME: Final = 3600.0  # s; each round has a token of its own
 
@@ -42,6 +43,7 @@ def prober(
     from edge.prober import Probe, Prober, types_of
     from streams.logs import configure_logs
     from streams.transport.client import Publisher
+    from streams.transport.logins import Logins
 
     configure_logs("prober", settings.log_level)
     key = private_key(settings.tokens)
@@ -63,7 +65,7 @@ def prober(
     if once:
         end(asyncio.run(_once(made)))
     else:
-        until_told(_forever(made, settings, seconds(interval)))
+        until_told(_forever(made, settings, seconds(interval), Logins(settings.kafka, publisher.login)))
 
 
 async def _once(prober: Prober) -> int:
@@ -73,7 +75,7 @@ async def _once(prober: Prober) -> int:
     return 1 if None in took.values() else 0
 
 
-async def _forever(prober: Prober, settings: Settings, interval: float) -> None:
+async def _forever(prober: Prober, settings: Settings, interval: float, logins: Logins) -> None:
     from edge.prober import export
     from streams.health import Check, Probes, serve_health
     from streams.metrics import Metrics
@@ -89,3 +91,4 @@ async def _forever(prober: Prober, settings: Settings, interval: float) -> None:
         while True:
             await prober.round()
             await asyncio.sleep(interval)
+            logins.reload()

@@ -51,6 +51,10 @@ class BatchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    def login(self, username: str, password: str) -> None:
+        """Use these for connections made from now on."""
+        self._thread.login(username, password)
+
     def sources(self) -> set[Partition]:
         """Input partitions that are ours and sought. From any thread."""
         return set(self._sought)

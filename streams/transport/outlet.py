@@ -74,6 +74,10 @@ class Outlet:
         self._polling = threading.Event()
         self._pool = ThreadPoolExecutor(1, "flush")
 
+    def login(self, username: str, password: str) -> None:
+        """Use these for connections made from now on. From any thread."""
+        self._producer.set_sasl_credentials(username, password)
+
     def put(
         self,
         topic: str,

@@ -6,6 +6,8 @@ from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
 
+from streams.transport.security import log_in
+
 
 class BatchProducer(driver.Producer):
     """Starts and stops the outlet with the app, and has Faust's flushes go there."""
@@ -16,6 +18,11 @@ class BatchProducer(driver.Producer):
         """Start serving delivery reports."""
         await super().on_start()
         self.transport.output.start()
+
+    def login(self, username: str, password: str) -> None:
+        """Use these for connections made from now on."""
+        if self._producer is not None:
+            log_in(self._producer.client, username, password)
 
     async def flush(self) -> None:
         """Flush the outlet; what goes wrong is a failure of the process, after which nothing is committed.

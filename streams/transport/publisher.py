@@ -111,6 +111,10 @@ class Publisher:
             placed.set_exception(PublishFailed(f"{topic}: {error}"))
         return placed
 
+    def login(self, username: str, password: str) -> None:
+        """Use these for connections made from now on. From any thread."""
+        self._producer.set_sasl_credentials(username, password)
+
     def close(self, timeout: float = 10.0) -> None:
         """Wait at most `timeout` seconds for what is queued, then end every connection.
 

@@ -47,6 +47,11 @@ def credentials(security: KafkaSecurity) -> Any:
     return None if context is None else faust.SSLCredentials(context)
 
 
+def log_in(client: Any, username: str, password: str) -> None:
+    """Have an aiokafka client use these for connections made from now on (aiokafka 0.14.0, client.py:429)."""
+    client._sasl_plain_username, client._sasl_plain_password = username, password
+
+
 def _sasl(security: KafkaSecurity, context: ssl.SSLContext | None) -> Any:
     mechanism = security.get("sasl.mechanism", security.get("sasl.mechanisms", "")).upper()
     if mechanism not in _MECHANISMS:

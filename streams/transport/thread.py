@@ -18,6 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from streams.transport.batch import Partition
 from streams.transport.mark import Mark, decode_metadata, encode_metadata
 from streams.transport.runs import Runs
+from streams.transport.security import log_in
 
 #: Milliseconds the broker may hold a fetch. Faust has 1500 (drivers/aiokafka.py:615). aiokafka keeps one fetch in
 #: flight per node, so a partition left out of it (full, or just drained) waits that long for its next turn.
@@ -51,6 +52,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Start the aiokafka consumer."""
         await super().on_start()
         self._consumer._fetcher._prefetch_backoff = PREFETCH_BACKOFF
+
+    def login(self, username: str, password: str) -> None:
+        """Use these for connections made from now on."""
+        if self._consumer is not None:
+            log_in(self._consumer._client, username, password)
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: float = 1.0, max_records: int | None = None

@@ -52,6 +52,12 @@ class BatchTransport(driver.Transport):
         """The first failure of this process; nothing is committed once there is one."""
         return self.failures.cause
 
+    def login(self, username: str, password: str) -> None:
+        """Use these for connections to Kafka made from now on."""
+        self.output.login(username, password)
+        for part in (self.app.consumer, self.app.producer):
+            part.login(username, password)
+
     def fail(self, cause: BaseException) -> None:
         """Stop committing for good. From any thread."""
         self.failures.fail(cause)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from deploy.access import roles
 from deploy.chart.values import WORKERS
-from streams.check import load
+from streams.check import load, load_file
+from streams.event_schemas import read_schemas
 from streams.settings import read_settings
 from streams.topology import Topology
 from tests.chart.rendering import (
@@ -113,6 +116,46 @@ def test_topics_are_those_of_topics_yaml(objects: list[Object]) -> None:
     assert workers == {name for name in shipped.workers if WORKERS[name].get("enabled", True)}
     hooks = of_kind(objects, "ConfigMap")["ls-lockstep-hooks-topology"]["data"]
     assert hooks == of_kind(objects, "ConfigMap")["ls-lockstep-topology"]["data"]
+
+
+def test_the_edge_has_the_schemas_of_its_topology(objects: list[Object], tmp_path: Path) -> None:
+    """Its volume, written out, is what the program reads: those of the repository, and no other pod carries them."""
+    found = pods(objects)
+    with_schemas = {
+        name for name, spec in found.items() if any("ls-lockstep-schemas" in str(volume) for volume in spec["volumes"])
+    }
+    assert with_schemas == {"Deployment/ls-lockstep-edge"}
+    [topology] = [volume for volume in found["Deployment/ls-lockstep-edge"]["volumes"] if volume["name"] == "topology"]
+    write_out(objects, topology["projected"]["sources"], tmp_path)
+    file = tmp_path / "topics.yaml"
+    shipped = ROOT / "topics.yaml"
+    expected = read_schemas(load_file(str(shipped), handlers=False), str(shipped))
+    assert read_schemas(load_file(str(file), handlers=False), str(file)) == expected
+    assert len(expected) == 7
+
+
+def write_out(objects: list[Object], sources: list[Object], directory: Path) -> None:
+    """What a kubelet does with a projected volume of ConfigMaps."""
+    for source in (each["configMap"] for each in sources):
+        data = of_kind(objects, "ConfigMap")[source["name"]]["data"]
+        items = source.get("items") or [{"key": key, "path": key} for key in data]
+        for item in items:
+            path = directory / item["path"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(data[item["key"]])
+
+
+def test_each_role_has_a_login_of_its_own() -> None:
+    """With `{role}` in the name of a Secret; the roles are those of docs/access.md."""
+    found = pods(render(profile("tls-sasl")))
+    logins = {}
+    for name, spec in found.items():
+        [secrets] = [volume["projected"]["sources"] for volume in spec["volumes"] if volume["name"] == "secrets"]
+        logins[name.rpartition("lockstep-")[2]] = {source["secret"]["name"] for source in secrets}
+    topology = load_file(str(ROOT / "topics.yaml"), handlers=False)
+    assert {name: {f"lockstep-{'prober' if name == 'test' else name}"} for name in logins} == logins
+    assert set(logins) - {"test"} <= set(roles(topology))
+    assert {"critical", "edge", "topics", "schema"} <= set(logins)
 
 
 def environment(objects: list[Object], spec: Object, container: Object) -> dict[str, str]:

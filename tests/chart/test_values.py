@@ -17,8 +17,9 @@ from tests.chart.rendering import CHART, PROFILES, Object, chart, containers, of
 from tests.chart.strategies import allowed
 from tests.chart.validation import problems
 
-#: How many renders: CHART_RENDERS=2000 for a thorough run, about a tenth of a second each.
-EXAMPLES = int(os.environ.get("CHART_RENDERS", "60"))
+#: How many renders, about a tenth of a second each with what Hypothesis needs for them; CHART_RENDERS=2000: so many.
+EXAMPLES = int(os.environ.get("CHART_RENDERS", "200"))
+TOPOLOGY = (CHART / "files" / "topics.yaml").read_text()
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
@@ -59,6 +60,13 @@ def test_the_chart_has_nothing_that_helm_lint_finds() -> None:
         ({"edge": {"route": {"enabled": True}}}, "name the Gateway"),
         ({"edge": {"scaling": {"min": 30}}}, "more than the most"),
         ({"topology": "a: 1"}, "not a topics.yaml of lockstep"),
+        ({"schemas": {"member.plan.changed": "{"}}, "schemas.member.plan.changed: not a JSON object"),
+        ({"topology": TOPOLOGY + "\n", "config": {"ingest": {"schemas": "enforce"}}}, "there are no schemas"),
+        ({"topology": TOPOLOGY.replace("\nschemas: schemas", "\nschemas: ../x")}, "must be a name of one level"),
+        (
+            {"topology": TOPOLOGY.replace("\nschemas: schemas", ""), "schemas": {"a.b": "{}"}},
+            "names their directory",
+        ),
     ],
 )
 def test_what_cannot_be_installed_is_refused_with_a_sentence(values: Object, says: str) -> None:
@@ -91,6 +99,15 @@ def test_every_setting_can_be_given_and_nothing_else() -> None:
     assert set(files) == {variable(path) for path in setting_paths() if path not in OWN}
 
 
+def test_schemas_of_ones_own_replace_those_of_the_chart() -> None:
+    """Each is a file of its event type beside topics.yaml."""
+    objects = render({"schemas": {"member.plan.changed": '{"type": "object"}'}})
+    assert of_kind(objects, "ConfigMap")["ls-lockstep-schemas"]["data"] == {
+        "member.plan.changed.json": '{"type": "object"}'
+    }
+    assert "ls-lockstep-schemas" not in of_kind(render({"topology": TOPOLOGY + "\n"}), "ConfigMap")
+
+
 def test_numbers_keep_their_digits() -> None:
     """Helm's numbers are floats; four million must not become 4e+06."""
     objects = render({"config": {"limits": {"seen_entries": 4_000_000, "dead_letter_ratio": 0.25}}})
@@ -110,7 +127,8 @@ def _values() -> st.SearchStrategy[Object]:
     properties = SCHEMA["$defs"]["Values"]["properties"]
     free = ("topology", "extraObjects", "scheduling", "global", "networkPolicy", "workers")
     keys = sorted(set(properties) - set(free))
-    one = st.sampled_from(keys).flatmap(lambda key: st.tuples(st.just(key), allowed(properties[key], SCHEMA["$defs"])))
+    made = {key: allowed(properties[key], SCHEMA["$defs"]) for key in keys}
+    one = st.sampled_from(keys).flatmap(lambda key: st.tuples(st.just(key), made[key]))
     over = st.sampled_from([{}, *(profile(name) for name in PROFILES)])
     return st.tuples(over, st.lists(one, max_size=3)).map(lambda made: {**made[0], **dict(made[1])})
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.limits import DeadLetterLimits
-from streams.settings import Limits
+from streams.limits import Limits
 
 FEW = Limits(dead_letter_ratio=0.5, dead_letter_window=10, dead_letter_consecutive=4)
 

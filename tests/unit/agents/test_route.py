@@ -13,9 +13,10 @@ import pytest
 from agents.route import stage as route_stage
 from streams.deadletters import read_dead_letter, replay
 from streams.envelope import Envelope, decode_envelope, notification_id, origin_of
+from streams.limits import Limits
 from streams.murmur2 import partition_for
 from streams.seen import SeenEntry, SeenState, SeenVerdict
-from streams.settings import Limits, Settings
+from streams.settings import Settings
 from streams.stage import Handler, PartitionStopped
 from streams.state import Row
 from streams.topology import UseCaseSpec

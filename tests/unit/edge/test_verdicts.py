@@ -8,8 +8,8 @@ import pytest
 from edge.verdicts import Said, Verdict, Way, verdicts
 from streams.envelope import VERSION, Envelope
 from streams.event import Event
+from streams.limits import Limits
 from streams.outcomes import Kind, Outcome
-from streams.settings import Limits
 from streams.targets import Predicate
 from tests.unit.fakes import NOW, at, shipped_topology
 

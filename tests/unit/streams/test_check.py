@@ -9,7 +9,8 @@ import pytest
 
 from streams.check import DEFAULT, TopologyError, load, load_file, schema
 from streams.document import read
-from streams.settings import Limits, Settings
+from streams.limits import Limits
+from streams.settings import Settings
 from streams.topology import Topology
 
 ROOT = Path(__file__).parents[3]

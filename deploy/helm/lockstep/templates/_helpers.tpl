@@ -27,6 +27,16 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- $text -}}
 {{- end -}}
 
+{{/* Schemas of payloads by event type, as JSON: those given, else those of the chart's own topology. */}}
+{{- define "lockstep.schemas" -}}
+{{- $schemas := .Values.schemas -}}
+{{- if not (or $schemas .Values.topology) -}}
+{{- $schemas = dict -}}
+{{- range $path, $_ := .Files.Glob "files/schemas/*.json" }}{{ $_ := set $schemas (base $path | trimSuffix ".json") ($.Files.Get $path) }}{{ end -}}
+{{- end -}}
+{{- toJson $schemas -}}
+{{- end -}}
+
 {{/* What holds for one worker, as YAML. Takes root, worker. */}}
 {{- define "lockstep.worker" -}}
 {{- mergeOverwrite (deepCopy .root.Values.worker) (deepCopy (get .root.Values.workers .worker | default dict)) | toYaml -}}
@@ -119,6 +129,12 @@ data:
 {{- range $variable, $_ := .Values.secretFiles -}}
 {{- if hasKey $plain $variable }}{{ fail (printf "secretFiles.%s: config sets it too; only one can hold" $variable) }}{{ end -}}
 {{- end -}}
+{{- range $type, $text := .Values.schemas -}}
+{{- if hasKey (fromJson $text) "Error" }}{{ fail (printf "schemas.%s: not a JSON object" $type) }}{{ end -}}
+{{- end -}}
+{{- if and .Values.schemas (not $topology.schemas) }}{{ fail "schemas: topology has no key `schemas` that names their directory" }}{{ end -}}
+{{- if $topology.schemas }}{{ if not (regexMatch "^[a-z][a-z0-9-]*$" $topology.schemas) }}{{ fail (printf "topology: schemas: %s: must be a name of one level, such as schemas" $topology.schemas) }}{{ end }}{{ end -}}
+{{- if and (eq (dig "ingest" "schemas" "ignore" .Values.config) "enforce") (not (fromJson (include "lockstep.schemas" .))) }}{{ fail "config.ingest.schemas: enforce, but there are no schemas: give those of your topology in schemas" }}{{ end -}}
 {{- if and .Values.edge.ingress.enabled .Values.edge.route.enabled }}{{ fail "edge.ingress and edge.route: enable one of them" }}{{ end -}}
 {{- if and .Values.edge.route.enabled (not .Values.edge.route.parents) }}{{ fail "edge.route.parents: name the Gateway that the route belongs to" }}{{ end -}}
 {{- end -}}

@@ -20,25 +20,51 @@ capabilities:
 {{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end -}}
 
-{{/* What a container mounts. */}}
+{{/* What a container mounts. Takes root, edge. */}}
 {{- define "lockstep.mounts" -}}
 - {name: topology, mountPath: /etc/lockstep/topology, readOnly: true}
 - {name: tokens, mountPath: /etc/lockstep/tokens, readOnly: true}
-{{- if .Values.secretFiles }}
+{{- if .edge }}
+- {name: callers, mountPath: /etc/lockstep/callers, readOnly: true}
+{{- end }}
+{{- if .root.Values.secretFiles }}
 - {name: secrets, mountPath: /etc/lockstep/secrets, readOnly: true}
 {{- end }}
-{{- if .Values.certificates }}
+{{- if .root.Values.certificates }}
 - {name: certificates, mountPath: /etc/lockstep/certificates, readOnly: true}
 {{- end }}
 - {name: data, mountPath: /data}
 - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
-{{/* Volumes of a pod. Takes root, config (name of the ConfigMap), dataSize, tokens (the Secret). */}}
+{{/* Volumes of a pod. Takes root, config (name of the ConfigMap), login (its role in docs/access.md), dataSize, edge,
+     prober. Schemas lie where topics.yaml says, beside it. */}}
 {{- define "lockstep.volumes" -}}
+{{- $schemas := ternary (fromJson (include "lockstep.schemas" .root)) dict (eq .component "edge") }}
 - name: topology
+  {{- if $schemas }}
+  projected:
+    sources:
+      - configMap:
+          name: {{ .config }}-topology
+      - configMap:
+          name: {{ .config }}-schemas
+          items:
+            {{- range $type, $_ := $schemas }}
+            - {key: {{ printf "%s.json" $type | quote }}, path: {{ printf "%s/%s.json" (fromYaml (include "lockstep.topology" $.root)).schemas $type | quote }}}
+            {{- end }}
+  {{- else }}
   configMap:
     name: {{ .config }}-topology
+  {{- end }}
+{{- if .edge }}
+- name: callers
+  secret:
+    secretName: {{ .root.Values.callers.secret | default (printf "%s-callers" .config) | quote }}
+    optional: {{ empty .root.Values.callers.secret }}
+    items:
+      - {key: {{ .root.Values.callers.key | quote }}, path: callers.json}
+{{- end }}
 - name: tokens
   {{- if .prober }}
   secret:
@@ -56,7 +82,7 @@ capabilities:
     sources:
       {{- range $variable, $from := .root.Values.secretFiles }}
       - secret:
-          name: {{ $from.secret | quote }}
+          name: {{ $from.secret | replace "{role}" $.login | quote }}
           items:
             - {key: {{ $from.key | quote }}, path: {{ $variable }}}
       {{- end }}
@@ -75,7 +101,7 @@ capabilities:
 {{- end -}}
 
 {{/* A pod's metadata and spec around one container. Takes root, component, role, config, args, resources, grace, and
-     what `lockstep.volumes` takes; for a Job restart, for the edge ports. */}}
+     what `lockstep.volumes` takes; for a Job restart, for the edge ports. Its login is its component unless given. */}}
 {{- define "lockstep.pod" -}}
 metadata:
   labels:
@@ -85,7 +111,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    checksum/config: {{ printf "%s\n%s" (include "lockstep.environment" .root) (include "lockstep.topology" .root) | sha256sum }}
+    checksum/config: {{ printf "%s\n%s%s" (include "lockstep.environment" .root) (include "lockstep.topology" .root) (ternary (include "lockstep.schemas" .root) "" (eq .component "edge")) | sha256sum }}
     {{- with .root.Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -114,7 +140,7 @@ spec:
     - name: lockstep
       {{- include "lockstep.container" . | nindent 6 }}
   volumes:
-    {{- include "lockstep.volumes" . | nindent 4 }}
+    {{- include "lockstep.volumes" (merge (dict "login" (.login | default .component)) .) | nindent 4 }}
   {{- include "lockstep.scheduling" . | nindent 2 }}
 {{- end -}}
 
@@ -131,6 +157,8 @@ env:
     valueFrom:
       fieldRef:
         fieldPath: status.podIP
+  - name: LOCKSTEP_INGEST__CALLERS
+    value: /etc/lockstep/callers/callers.json
 {{- end }}
 {{- with .ports }}
 ports:
@@ -163,7 +191,7 @@ resources:
 securityContext:
   {{- include "lockstep.containerSecurity" . | nindent 2 }}
 volumeMounts:
-  {{- include "lockstep.mounts" .root | nindent 2 }}
+  {{- include "lockstep.mounts" . | nindent 2 }}
 {{- end -}}
 
 {{/* Where a pod runs. Takes root, component. */}}

@@ -1,0 +1,138 @@
+"""TLS, a login and the least rights for every process, on real servers that refuse everything else."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+from cassandra import Unauthorized
+from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+
+from deploy.local.pipeline import ProcessFailed
+from streams.admin import committed
+from streams.settings import Kafka, Settings
+from streams.transport.client import Publisher, PublishFailed
+from streams.transport.logins import Logins
+from tests.e2e.events import event
+from tests.e2e.guarded import KEYSPACE, PREFIX, Guarded, guarded
+from tests.e2e.household import until
+from tests.e2e.system import WORKERS
+
+LANES = ["critical", "high", "normal", "low"]
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """Every worker and the edge are up, each with a login of its own."""
+    with guarded(tmp_path_factory.mktemp("guarded")) as made:
+        made.start()
+        yield made
+
+
+def probe(system: Guarded) -> None:
+    """One event goes through every lane to a device. Raises ProcessFailed."""
+    said = system.command("prober", "prober", "--url", system.url, "--once", "--timeout", "60s")
+    assert [line.split()[0] for line in said.splitlines()] == LANES
+    assert all(re.fullmatch(r"\w+ +\d+ ms", line) for line in said.splitlines())
+
+
+def test_every_lane_works_with_the_rights_of_the_page(system: Guarded) -> None:
+    """docs/access.md grants enough: nothing on the way is refused; operator and autoscaler see what they want."""
+    probe(system)
+    system.command("operator", "dlq", "list")
+    config = Kafka(servers=system.config.endpoints.kafka, security=system.security("autoscaler"))
+    assert committed(Settings(kafka=config), PREFIX + "critical") != {}
+
+
+def test_a_role_can_do_nothing_else(system: Guarded) -> None:
+    """Neighbours' topics, keys and tables are closed to it."""
+    config = {**system.security("critical"), "message.timeout.ms": 5000}
+    with closing(Publisher(system.config.endpoints.kafka, **config)) as publisher:
+        for topic in ("ingest", "events.high"):
+            with pytest.raises(PublishFailed, match="authoriz"):
+                publisher.publish_sync(PREFIX + topic, b"k", b"v")
+    for role, command in (("critical", "FLUSHALL"), ("critical", "SET bg:x 1"), ("edge", "CONFIG GET *")):
+        with system.redis(role) as client, pytest.raises(redis.exceptions.NoPermissionError):
+            client.execute_command(*command.split())
+    with system.cassandra("critical") as session:
+        for statement in ("SELECT * FROM {}.inbox", "SELECT * FROM {}.last_seen", "DROP TABLE {}.inbox"):
+            with pytest.raises(Unauthorized):
+                session.execute(statement.format(KEYSPACE))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"LOCKSTEP_CASSANDRA__CA": "/etc/ssl/certs/ca-certificates.crt"}, "certificate verify failed"),
+        ({"LOCKSTEP_CASSANDRA__CA": "/nowhere"}, "LOCKSTEP_CASSANDRA__CA"),
+        ({"LOCKSTEP_CASSANDRA__USERNAME": "nobody"}, "credentials"),
+    ],
+)
+def test_what_is_not_trusted_is_said_in_one_line(system: Guarded, changed: dict[str, str], says: str) -> None:
+    """By the client of the server, or the other way round."""
+    with pytest.raises(ProcessFailed, match=says) as failed:
+        system.command("schema", "schema", "apply", **changed)
+    assert "Traceback" not in str(failed.value)
+
+
+async def test_a_password_changes_while_everything_runs(system: Guarded) -> None:
+    """New connections use what the file holds now: nothing is restarted, and events go on."""
+    members = [member for member in system.pipeline.members if member.name in (*WORKERS, "edge")]
+    with system.cassandra() as session, system.redis() as memory:
+        for role in ("critical", "edge"):
+            fresh = f"changed-{role}"
+            session.execute(f"ALTER ROLE '{role}' WITH PASSWORD = '{fresh}'")
+            memory.acl_setuser(role, enabled=True, reset_passwords=True, passwords=[f"+{fresh}"])
+            system.write_login(role, fresh)
+            memory.client_kill_filter(user=role)
+    await until(lambda: all(member.ready() for member in members), lambda: [member.tail() for member in members])
+    probe(system)
+    assert all(member.alive for member in members)
+
+
+async def test_a_new_login_of_kafka_is_taken_from_its_file(system: Guarded, tmp_path: Path) -> None:
+    """A client that the broker refuses gets in once the file holds the right password."""
+    file = tmp_path / "security.json"
+    security = system.security("operator", "wrong")
+    file.write_text(json.dumps(security))
+    config = Kafka(servers=system.config.endpoints.kafka, security=security, security_file=str(file))
+    with closing(Publisher(config.servers, **security)) as publisher:
+        logins = Logins(config, publisher.login)
+        placed = publisher.submit(PREFIX + "ingest", b"k", b"{}")
+        for text in (json.dumps(security), "{", "[]"):
+            file.write_text(text)
+            logins.reload()
+        assert not placed.done()
+        change = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        admin = system.kafka()
+        answers = admin.alter_user_scram_credentials([
+            UserScramCredentialUpsertion("operator", change, b"rotated")
+        ])  # fmt: skip
+        for answer in answers.values():
+            answer.result()
+        file.write_text(json.dumps(system.security("operator", "rotated")))
+        logins.reload()
+        assert placed.result(30)[1] >= 0
+
+
+def test_logs_are_json_and_hold_neither_payloads_nor_secrets(system: Guarded) -> None:
+    """Each line of every process is an object. What good events and bad ones carry is in none, nor is a password."""
+    marker = uuid.uuid4().hex
+    carrying = event("lockstep-prober", "member.plan.changed", data={"plan": marker})
+    headers = [("content-type", b"application/cloudevents+json")]
+    with closing(Publisher(system.config.endpoints.kafka, **system.security("edge"))) as publisher:
+        for value in (json.dumps(carrying).encode(), f"{{{marker}".encode()):
+            publisher.publish_sync(PREFIX + "ingest", b"lockstep-prober", value, headers)
+    probe(system)  # of the same account, so these were before it
+    hidden = [marker, *system.secrets.passwords.values(), "changed-"]
+    for member in system.pipeline.members:
+        for line in member.log.read_text().splitlines():
+            entry = json.loads(line)
+            assert {"time", "level", "process", "logger", "message"} <= set(entry)
+            assert [each for each in hidden if each in line] == []
