@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the image without a Docker engine, on a base of Debian's own packages, and starts it as a pod would: not root,
-# on a root that is read-only. Needs root, and buildah and debootstrap (Debian packages; installed where apt can).
+# on a root that is read-only; a worker gets ready against a real Kafka. Needs root, and buildah and debootstrap (Debian packages; installed where apt can).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 WORK=${LOCKSTEP_LOCAL_HOME:-$PWD/.local}/image
@@ -28,16 +28,9 @@ box=$("${BUILDAH[@]}" from "$IMAGE")
 trap '"${BUILDAH[@]}" rm "$box" >/dev/null' EXIT
 root=$("${BUILDAH[@]}" mount "$box")
 "${BUILDAH[@]}" inspect --type image "$IMAGE" | grep -q '"User": "10001:10001"' || { echo "error: the image runs as root" >&2; exit 1; }
-inside() { # in a mount namespace of its own: the image read-only, /tmp and /data in memory, as user 10001
-  unshare --mount bash -c '
-    root=$1; shift
-    mount --bind "$root" "$root"; mount -o remount,bind,ro "$root"
-    mount -t tmpfs tmpfs "$root/tmp"; mount -t tmpfs -o mode=1777 tmpfs "$root/data"
-    mount -t proc proc "$root/proc"; mount --rbind /dev "$root/dev"
-    exec env -i PATH=/opt/lockstep/bin:/usr/bin:/bin LOCKSTEP_DATA_DIR=/data ${LOCKSTEP_KAFKA__SERVERS:+LOCKSTEP_KAFKA__SERVERS=$LOCKSTEP_KAFKA__SERVERS} \
-      chroot --userspec=10001:10001 "$root" "$@"' inside "$root" "$@"
-}
+inside() { deploy/docker/inside.sh "$root" "$@"; }
 mkdir -p "$root/data"
 inside lockstep check
 inside sh -c 'test "$(id -u)" = 10001 && ! touch /opt/lockstep/x 2>/dev/null && touch /data/x && ! command -v pip gcc'
+python3 -m deploy.local.image "$root"
 echo "image      $IMAGE: not root, read-only root, $(du -sm "$root/opt/lockstep" | cut -f1) MB of lockstep"
