@@ -4,7 +4,7 @@
 PEERS := .local/bench
 
 .PHONY: bench-scaling bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence bench-edge bench-herd sizing \
-	bench-push bench-bulkhead
+	bench-metrics bench-push bench-bulkhead
 
 bench-scaling: venv ## replay a tenfold burst against the chart's autoscaling and KEDA's defaults, in a model
 	$(BIN)/python -m bench.scaling
@@ -26,6 +26,9 @@ bench-latency: venv ## measure publication to socket, at rest and in a flood; RA
 
 bench-idle: venv ## measure what workers cost that have little to do; SECONDS=N: for so long
 	@$(BIN)/python -m bench.idle
+
+bench-metrics: venv ## measure what counting costs beside the work, and a scrape of each process
+	@$(BIN)/python -m bench.instruments
 
 bench-inbox: venv ## measure a row of the inbox, beside the driver's own batches; ROWS=N, POLLS=N: so many
 	@$(BIN)/python -m bench.inbox
