@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
 from cassandra import Unauthorized
 from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
@@ -19,6 +21,7 @@ from streams.admin import committed
 from streams.settings import Kafka, Settings
 from streams.transport.client import Publisher, PublishFailed
 from streams.transport.logins import Logins
+from streams.transport.security import log_in
 from tests.e2e.events import event
 from tests.e2e.guarded import KEYSPACE, PREFIX, Guarded, guarded
 from tests.e2e.household import until
@@ -119,6 +122,20 @@ async def test_a_new_login_of_kafka_is_taken_from_its_file(system: Guarded, tmp_
         file.write_text(json.dumps(system.security("operator", "rotated")))
         logins.reload()
         assert placed.result(30)[1] >= 0
+    await faust_gets_in(system)
+
+
+async def faust_gets_in(system: Guarded) -> None:
+    """The client under Faust takes a new login too."""
+    client = AIOKafkaClient(
+        bootstrap_servers=system.config.endpoints.kafka, security_protocol="SASL_SSL", sasl_mechanism="SCRAM-SHA-512",
+        sasl_plain_username="operator", sasl_plain_password="wrong", ssl_context=system.secrets.tls,
+    )  # fmt: skip
+    with pytest.raises(KafkaConnectionError):
+        await client.bootstrap()
+    log_in(client, "operator", "rotated")
+    await client.bootstrap()
+    await client.close()
 
 
 def test_logs_are_json_and_hold_neither_payloads_nor_secrets(system: Guarded) -> None:
