@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams.event import Event
+from streams.limits import Limits
 from streams.outcomes import Kind, Reason
 from streams.policies import Policy
-from streams.settings import Limits
 
 WEEK_MS = 7 * 86_400_000
 

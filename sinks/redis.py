@@ -20,8 +20,7 @@ from streams.settings import Redis as RedisSettings
 from streams.settings import Settings
 
 ReplyError = hiredis.ReplyError
-_FIRST_PAUSE_S: Final = 0.02
-_LONGEST_PAUSE_S: Final = 1.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0
 _RUN_ID_BYTES: Final = 8
 log = logging.getLogger(__name__)
 
@@ -180,9 +179,7 @@ class Redis:
         if not replies:
             return []
         with self.watch.request():
-            if self._connection is None:
-                raise RedisUnavailable(self._no_connection())
-            return await self._answer(self._connection, data, replies)
+            return await self._answer(data, replies)
 
     async def load_scripts(self) -> None:
         """Load all declared scripts again. Raises RedisUnavailable."""
@@ -211,7 +208,10 @@ class Redis:
     def _no_connection(self) -> str:
         return f"no connection to Redis at {self._config.host}:{self._config.port} ({self._trouble})"
 
-    async def _answer(self, connection: _Connection, data: bytes, replies: int) -> list[Any]:
+    async def _answer(self, data: bytes, replies: int, connection: _Connection | None = None) -> list[Any]:
+        connection = connection or self._connection
+        if connection is None:
+            raise RedisUnavailable(self._no_connection())
         future = connection.send(data, replies)
         try:
             async with asyncio.timeout(self._config.timeout):
@@ -223,11 +223,11 @@ class Redis:
     async def _open(self) -> _Connection:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._config.timeout):
-            config, tls = self._config, self._config.context()
-            _, connection = await loop.create_connection(_Connection, config.host, config.port, ssl=tls)
+            at = self._config
+            _, connection = await loop.create_connection(_Connection, at.host, at.port, ssl=at.context())
         try:
             commands = [*self._greeting(), *_loads()]
-            replies = [usable(reply) for reply in await self._answer(connection, b"".join(commands), len(commands))]
+            replies = [usable(reply) for reply in await self._answer(b"".join(commands), len(commands), connection)]
             info: bytes = replies[-1 - len(_scripts)]
             connection.run_id = info.partition(b"run_id:")[2][:_RUN_ID_BYTES]
         except BaseException:
@@ -240,8 +240,7 @@ class Redis:
         if self._config.database:
             commands.insert(0, command(b"SELECT", b"%d" % self._config.database))
         if password := self._config.current_password():
-            user = [self._config.username.encode()] if self._config.username else []
-            commands.insert(0, command(b"AUTH", *user, password.encode()))
+            commands.insert(0, command(b"AUTH", *(part.encode() for part in (self._config.username, password) if part)))
         return commands
 
     async def maintain(self) -> None:
@@ -282,10 +281,7 @@ def _loads() -> list[bytes]:
 
 @asynccontextmanager
 async def connect(settings: Settings, patient: bool = False) -> AsyncIterator[Redis]:
-    """A connection. Raises RedisUnavailable if it is not up in time; a `patient` user goes on, and calls may fail.
-
-    Raises LoginError for certificates that cannot be used.
-    """
+    """A connection; a `patient` user goes on where it is not up in time. Raises RedisUnavailable and LoginError."""
     settings.redis.context()
     redis = Redis(settings.redis)
     task = asyncio.create_task(redis.maintain(), name="redis")

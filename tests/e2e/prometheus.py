@@ -114,13 +114,19 @@ def _operands(node: Any) -> Iterator[str]:
         yield from _operands(node.expr)
     elif kind == "Call" and node.func.name == "absent":
         yield from _operands(node.args[0])
-    elif kind == "BinaryExpr" and (compares(node) or str(node.op) in ("and", "unless")):
+    elif kind == "BinaryExpr" and (filters(node) or str(node.op) in ("and", "unless")):
         yield from _operands(node.lhs)
         yield from _operands(node.rhs)
     elif kind != "NumberLiteral":
         yield node.prettify()
 
 
-def compares(node: Any) -> bool:
-    """Whether it drops what does not compare so."""
-    return str(node.op) in _COMPARISONS and not (node.modifier and node.modifier.return_bool)
+def filters(node: Any) -> bool:
+    """Whether a comparison in it drops series."""
+    kind = type(node).__name__
+    if kind == "ParenExpr":
+        return filters(node.expr)
+    if kind != "BinaryExpr":
+        return False
+    compares = str(node.op) in _COMPARISONS and not (node.modifier and node.modifier.return_bool)
+    return compares or filters(node.lhs) or filters(node.rhs)

@@ -7,8 +7,8 @@ import pytest
 
 from agents.gates import WEEK_MS, Gates, deadline_of, expiry_of, stale, unknown_type, wrong_partition
 from streams.event import Event
+from streams.limits import Limits
 from streams.policies import Policy
-from streams.settings import Limits
 
 EVENT = Event(account="a", source="/s", id="1", type="t", time=1_000_000)
 POLICY = Policy(use_case="u", lanes=((0, 1),), max_age=5_000, ttl=60_000, collapse=False, types=3, least=0)
