@@ -14,6 +14,7 @@ from deploy.local.servers import local_servers
 
 INSIDE = str(Path(__file__).parents[1] / "docker" / "inside.sh")
 GRACE = 60.0
+TRIES = 6
 
 
 def main(root: str) -> int:
@@ -22,9 +23,10 @@ def main(root: str) -> int:
     with local_servers(["kafka"]) as running:
         settings = {"LOCKSTEP_KAFKA__SERVERS": running.endpoints.kafka, "LOCKSTEP_HEALTH__PORT": str(port)}
         environment = {**os.environ, **settings}
-        subprocess.run(
-            [INSIDE, root, "lockstep", "topics", "apply"], env=environment, check=True, stdout=subprocess.DEVNULL
-        )
+        made = [INSIDE, root, "lockstep", "topics", "apply"]
+        for _ in range(TRIES):  # as the hook Job does: a slow broker opens some hundred partitions one by one
+            if subprocess.run(made, env=environment, check=False, stdout=subprocess.DEVNULL).returncode == 0:
+                break
         with subprocess.Popen([INSIDE, root, "lockstep", "run", "router"], env=environment) as worker:
             try:
                 said = _ready(port, worker)
