@@ -122,7 +122,8 @@ def opening(
     async def entered() -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             resources = Resources(settings, stack, metrics)
-            await stack.enter_async_context(_taking_logins(app, settings))
+            if settings.kafka.security_file:
+                await stack.enter_async_context(_taking_logins(app, settings))
             for binding, make in factories.items():
                 made = stage(binding, resources)
                 handler = counted(await make(made), made.metrics, binding.topic)
