@@ -36,6 +36,7 @@ def test_a_stale_page_is_named_and_written_anew(
     assert main() == 1
     assert capsys.readouterr().err.splitlines() == [
         "error: docs/settings.md is stale: run make reference",
+        "error: docs/access.md is stale: run make reference",
         "error: docs/openapi.json is stale: run make reference",
         "error: docs/asyncapi.json is stale: run make reference",
         "error: docs/topics.schema.json is stale: run make reference",
