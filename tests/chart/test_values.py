@@ -108,6 +108,14 @@ def test_schemas_of_ones_own_replace_those_of_the_chart() -> None:
     assert "ls-lockstep-schemas" not in of_kind(render({"topology": TOPOLOGY + "\n"}), "ConfigMap")
 
 
+@pytest.mark.parametrize("name", ["y", "null", "true"])
+def test_a_name_that_yaml_has_another_meaning_for_stays_a_name(name: str) -> None:
+    """`y` is true to parsers of YAML 1.1."""
+    objects = render(profile("prod") | {"fullnameOverride": name})
+    assert problems(objects, "1.37") == []
+    assert name in of_kind(objects, "ConfigMap")
+
+
 def test_numbers_keep_their_digits() -> None:
     """Helm's numbers are floats; four million must not become 4e+06."""
     objects = render({"config": {"limits": {"seen_entries": 4_000_000, "dead_letter_ratio": 0.25}}})

@@ -150,7 +150,7 @@ imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: {{ toJson .args }}
 envFrom:
   - configMapRef:
-      name: {{ .config }}
+      name: {{ .config | quote }}
 {{- if .edge }}
 env:
   - name: LOCKSTEP_EDGE__ADVERTISE
