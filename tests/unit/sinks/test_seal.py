@@ -97,7 +97,11 @@ def test_rubbish_behind_the_prefix_is_refused(rubbish: bytes) -> None:
         (keys({"kty": "oct", "kid": "a", "k": "!" * 43}), "the key 'a' has not `kty` oct and 32 bytes"),
         (keys(NEW, OTHER), "two keys have the id 'new'"),
     ],
-)
+    ids=[  # keys differ from process to process
+        "nonsense", "no set", "no key", "id with a dot", "no bytes", "another type", "too short", "not base64url",
+        "one id twice",
+    ],
+)  # fmt: skip
 def test_keys_that_cannot_be_used(text: str, why: str) -> None:
     """One line that names the setting, and no key."""
     with pytest.raises(BadTokenKeys, match=why) as caught:
