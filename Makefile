@@ -13,6 +13,9 @@ CORE := $(wildcard $(join $(addprefix tests/unit/,$(dir $(PURE))),$(addprefix te
 LONG := $(addprefix tests/faults/test_,brokers.py stores.py zombies.py flapping.py)
 # The push platforms: their sinks, and all of them in a running lockstep.
 PLATFORMS := tests/integration/platforms tests/e2e/test_platforms.py
+# What judges the chart's manifests, in an environment of its own.
+POLICY := tests/chart/policy/requirements
+CHECKOV := .local/checkov/stamp
 # Never written by hand: a lock file names no package index.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host
@@ -35,6 +38,7 @@ lock: venv ## write requirements*.txt anew from requirements*.in
 	$(COMPILE) --output-file=requirements-dev.txt requirements-dev.in
 	$(COMPILE) --output-file=bench/peers/requirements.txt bench/peers/requirements.in
 	$(COMPILE) --output-file=deploy/docker/build.txt deploy/docker/build.in
+	$(COMPILE) --output-file=$(POLICY).txt $(POLICY).in
 
 up: python ## boot local Kafka, Cassandra and Redis
 	@$(LOCAL) up
@@ -48,7 +52,7 @@ status: python ## show which local servers are up
 demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
-test: lint test-core ## run every check and test suite but the servers' faults, on servers of its own
+test: lint test-core $(CHECKOV) ## run every check and test suite but the servers' faults, on servers of its own
 	@$(LOCAL) tools --with node,npm,curl,promtool,chromium,firefox,javac
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 tests $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
 
@@ -66,9 +70,15 @@ chart: venv ## write what is generated of the chart anew: values, schema, copies
 	$(BIN)/python -m deploy.chart
 	$(BIN)/python -m tests.chart
 
-chart-test: venv ## render the chart in all ways, validate, check the contracts, run its command lines
+chart-test: venv $(CHECKOV) ## render the chart in all ways, validate, check the contracts, run its command lines
 	@$(LOCAL) tools --with promtool
 	$(BIN)/pytest -q tests/chart
+
+$(CHECKOV): $(POLICY).txt
+	@echo "checkov   installing what judges the chart ..."
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $<
+	@touch $@
 
 chart-e2e: ## live through a release on the API server of KUBECONFIG; PROFILES="dev prod": these alone; PODS=0: none run there
 	@PODS=$(or $(PODS),1) deploy/chart/e2e.sh $(PROFILES)
