@@ -212,9 +212,8 @@ async def by_node(house: House, client: str) -> Seen:
     options = {
         "url": f"ws://127.0.0.1:{house.edge.port}", "client": client, "token": house.token("tv-1"), "pad": MAX_MESSAGE,
     }  # fmt: skip
-    flags = [] if client == "ws" else ["--experimental-websocket"]
     node = await asyncio.create_subprocess_exec(
-        "node", "--no-warnings", *flags, str(SCRIPT), json.dumps(options), stdout=asyncio.subprocess.PIPE
+        "node", "--no-warnings", str(SCRIPT), json.dumps(options), stdout=asyncio.subprocess.PIPE
     )
     try:
         out, _ = await asyncio.wait_for(node.communicate(), DEADLINE)
@@ -226,7 +225,7 @@ async def by_node(house: House, client: str) -> Seen:
     return found
 
 
-@pytest.mark.parametrize("client", ["websockets", "aiohttp", "ws", "node"])
+@pytest.mark.parametrize("client", ["websockets", "aiohttp", "ws", "undici"])
 async def test_each_library_sees_the_same(house: House, client: str) -> None:
     """Nothing is compressed though all offer it; frames of every length, fragments, pings, close codes and reasons."""
     await house.writer.write([house.row(1, number, size=size) for number, size in enumerate(SIZES, 1)])

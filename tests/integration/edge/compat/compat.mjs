@@ -1,10 +1,10 @@
-// Plays one client through the cases of test_compat.py, and prints as JSON what it saw: `ws`, or Node's own WebSocket.
+// Plays one client through the cases of test_compat.py, and prints as JSON what it saw: `ws`, or `undici`, which is Node's own.
 
 import { createRequire } from "node:module";
 
 const { url, client, token, pad } = JSON.parse(process.argv[2]);
 const require = createRequire(new URL("../../../../clients/javascript/package.json", import.meta.url));
-const WebSocket = client === "ws" ? require("ws") : globalThis.WebSocket;
+const WebSocket = client === "ws" ? require("ws") : require("undici").WebSocket;
 
 /** A socket, the messages it got, and how it ended. */
 function dial() {
