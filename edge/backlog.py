@@ -174,7 +174,7 @@ class Backlog:
                 size += len(out[-1])
                 self._sessions.counts.backlog += 1
             if size >= _WRITE_BYTES or number == len(rows):
-                link.write(b"".join(out))
+                link.write(b"".join(out), len(out))
                 out, size = [], 0
                 if link.paused:
                     return number

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from edge import frames, handshake, messages
-from edge.protocol import Session
+from edge.protocol import MOST_FRAMES, Session
 
 if TYPE_CHECKING:
     from edge.gateway import Gateway
@@ -27,8 +27,8 @@ class Phase(Enum):
 class Connection(asyncio.Protocol):
     """One accepted socket."""
 
-    __slots__ = ("_buffer", "_drained", "_gateway", "_messages", "_paused", "_transport", "ends", "phase", "reading",
-                 "seen", "session", "slot")  # fmt: skip
+    __slots__ = ("_buffer", "_drained", "_gateway", "_messages", "_paused", "_transport", "_waiting", "ends", "phase",
+                 "reading", "seen", "session", "slot")  # fmt: skip
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -37,6 +37,7 @@ class Connection(asyncio.Protocol):
         self._messages: frames.Messages | None = None
         self._drained: asyncio.Future[None] | None = None
         self._paused = False
+        self._waiting = 0  # frames written since the transport was last seen to hold nothing
         self.phase = Phase.HTTP
         self.session: Session | None = None
         self.reading = False  # whether a task reads the inbox for the session
@@ -67,6 +68,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again: what was kept from it is in its inbox."""
         self._paused = False
+        if self._transport is not None and self._waiting > MOST_FRAMES:
+            self._transport.set_write_buffer_limits()
         self._release()
         self._gateway.behind(self)
 
@@ -95,10 +98,20 @@ class Connection(asyncio.Protocol):
                 self._drained = asyncio.get_running_loop().create_future()
             await self._drained
 
-    def write(self, data: bytes) -> None:
-        """Send frames, unless the connection is closed or closing."""
-        if self._transport is not None and self.phase is not Phase.CLOSING and data:
-            self._transport.write(data)
+    def write(self, data: bytes, count: int = 1) -> None:
+        """Send frames, so many of them, unless the connection is closed or closing."""
+        transport = self._transport
+        if transport is None or self.phase is Phase.CLOSING or not data:
+            return
+        self._waiting = self._waiting + count if transport.get_write_buffer_size() else count
+        transport.write(data)
+        if self._waiting > MOST_FRAMES and not self._paused:
+            self._hold(transport)
+
+    def _hold(self, transport: asyncio.Transport) -> None:
+        """Too many frames, if few bytes: have the transport say stop now, and go on once it holds nothing."""
+        if transport.get_write_buffer_size():
+            transport.set_write_buffer_limits(high=0)
 
     def resync(self) -> None:
         """The session was turned to SYNC."""

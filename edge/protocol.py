@@ -17,6 +17,8 @@ _FRAME_END: Final = item.ITEM_END + b"}"
 #: Bytes of a batch for one device that leave in one write. Whether it keeps up is looked at after each write, so no
 #: device has more waiting than this, what its transport takes before it says stop (64 KiB), and one frame.
 MOST_OUT: Final = 32 * 1024
+#: Frames that may wait for a device, however short they are; with as many it is slow, as with too many bytes.
+MOST_FRAMES: Final = 128
 
 
 class State(Enum):
@@ -30,8 +32,8 @@ class State(Enum):
 class Link(Protocol):
     """The connection of a session."""
 
-    def write(self, data: bytes) -> None:
-        """Send frames to the device."""
+    def write(self, data: bytes, count: int = 1) -> None:
+        """Send frames to the device, so many of them."""
 
     def resync(self) -> None:
         """The session was turned to SYNC: have it read its inbox."""
@@ -54,6 +56,7 @@ class Session:
         "again",
         "device",
         "epoch",
+        "frames",
         "link",
         "missed",
         "out",
@@ -76,6 +79,7 @@ class Session:
         self.missed: dict[int, int] = {}  # lane -> highest position refused since the round of reading began
         self.again = False
         self.out = b""
+        self.frames = 0  # in `out`
         self.epoch = -1  # of its presence, -1 while it has none
         self.swept = b""  # life of Redis in which a sweep has last synced it
 
@@ -192,8 +196,9 @@ class Sessions:
                 if not session.out:
                     dirty.append(session)
                 session.out += start + session.places + _FRAME_END
+                session.frames += 1
                 self.counts.delivered += 1
-                if len(session.out) >= MOST_OUT:
+                if len(session.out) >= MOST_OUT or session.frames >= MOST_FRAMES:
                     _send(session)
             for device in note.others:
                 session = self._next(note, device)
@@ -238,8 +243,9 @@ def _flush(dirty: list[Session]) -> None:
 
 
 def _send(session: Session) -> None:
-    out, session.out = session.out, b""
-    session.link.write(out)
+    out, count = session.out, session.frames
+    session.out, session.frames = b"", 0
+    session.link.write(out, count)
 
 
 def frame_start(content: item.Content, lanes: Sequence[str], as_of: bytes) -> bytes:

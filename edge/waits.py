@@ -22,7 +22,7 @@ class Wait:
     def __init__(self) -> None:
         self.woken = asyncio.Event()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, count: int = 1) -> None:
         """A push."""
         self.woken.set()
 

@@ -13,9 +13,10 @@ import pytest
 import pytest_asyncio
 from websockets.frames import Frame, Opcode
 
+from edge import messages
 from edge.connection import Connection
-from edge.frames import MAX_MESSAGE
-from edge.protocol import MOST_OUT, State
+from edge.frames import MAX_MESSAGE, pong
+from edge.protocol import MOST_FRAMES, MOST_OUT, State
 from tests.integration.edge.conftest import DEADLINE, House, Houses, Socket, seq_of, until
 from tests.integration.edge.test_upgrade import UPGRADE
 
@@ -204,6 +205,30 @@ async def test_a_batch_for_a_device_that_does_not_read_is_bounded(bystander: Bys
         deaf.connection.transport.resume_reading()
         items, _ = await deaf.until_synced()
         assert [item["data"]["n"] for item in items] == list(range(1, most + 1))
+
+
+async def test_pings_of_a_device_that_does_not_read_are_answered_so_often_and_no_more(bystander: Bystander) -> None:
+    """Pongs are as short as frames can be: it is their number that ends. When it reads, it goes on."""
+    house = bystander.house
+    async with house.hello("tv-2") as deaf:
+        await deaf.recv()
+        await deaf.until_synced()
+        (session,) = [each for each in house.edge.gateway.sessions.all() if each.device == "tv-2"]
+        link = session.link
+        assert isinstance(link, Connection)
+        transport = link._transport
+        assert transport is not None
+        deaf.connection.transport.pause_reading()
+        while not transport.get_write_buffer_size():
+            link.write(messages.PONG * 100)
+        held = transport.get_write_buffer_size()
+        for _ in range(2 * MOST_FRAMES):
+            await deaf.connection.ping(b"ping")
+        await until(lambda: link.paused, "it is slow")
+        assert transport.get_write_buffer_size() - held <= len(pong(b"ping")) * (MOST_FRAMES + 1)
+        deaf.connection.transport.resume_reading()
+        await until(lambda: not link.paused, "it reads again")
+        await deaf.until_synced()
 
 
 async def test_a_token_that_ends_in_mid_connection_ends_the_connection(houses: Houses) -> None:

@@ -41,16 +41,18 @@ class FakeLink:
     session: Session | None = None
     data: bytes = b""
     writes: int = 0
+    counts: list[int] = field(default_factory=list)
     resyncs: int = 0
     paused: bool = False
     pause_after: int = 1 << 30
     drains: int = 0
     closed: list[messages.Closing] = field(default_factory=list)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, count: int = 1) -> None:
         """Remember; slow once enough was written, as a transport is."""
         self.data += data
         self.writes += 1
+        self.counts.append(count)
         if not self.paused and len(self.data) > self.pause_after:
             self.paused = True
             if self.sessions is not None and self.session is not None:

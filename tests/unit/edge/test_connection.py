@@ -12,6 +12,7 @@ from websockets.frames import Frame, Opcode
 
 from edge import messages
 from edge.connection import Connection, Phase
+from edge.protocol import MOST_FRAMES
 from tests.unit.edge.doubles import texts
 
 UPGRADE = (
@@ -21,9 +22,14 @@ UPGRADE = (
 
 
 class FakeTransport:
-    """Remembers; `close` and `abort` tell the connection at once."""
+    """Remembers; `close` and `abort` tell the connection at once. While `stuck` it holds what is written, as a
+    transport does whose device does not read, and says stop and go on at its limits."""
 
     def __init__(self, connection: Connection) -> None:
+        self.stuck = False
+        self.held = 0
+        self.high = 64 * 1024
+        self.stopped = False
         self.connection = connection
         self.data = b""
         self.reading: list[bool] = []
@@ -33,6 +39,30 @@ class FakeTransport:
     def write(self, data: bytes) -> None:
         """Remember."""
         self.data += data
+        if self.stuck:
+            self.held += len(data)
+            self._look()
+
+    def get_write_buffer_size(self) -> int:
+        """What is held."""
+        return self.held
+
+    def set_write_buffer_limits(self, high: int = 64 * 1024) -> None:
+        """From now on."""
+        self.high = high
+        self._look()
+
+    def read(self, size: int) -> None:
+        """The device reads so much."""
+        self.held = max(0, self.held - size)
+        if self.stopped and self.held <= self.high // 4:
+            self.stopped = False
+            self.connection.resume_writing()
+
+    def _look(self) -> None:
+        if not self.stopped and self.held > self.high:
+            self.stopped = True
+            self.connection.pause_writing()
 
     def pause_reading(self) -> None:
         """Remember."""
@@ -218,3 +248,57 @@ async def test_waiting_for_a_slow_device_ends_when_it_reads_or_leaves() -> None:
     await asyncio.sleep(0)
     transport.abort()
     await waiting
+
+
+def is_slow(connection: Connection) -> bool:
+    """Whether it is given no more now."""
+    return connection.paused
+
+
+def test_many_short_frames_are_too_many_for_a_device_that_does_not_read() -> None:
+    """Few bytes wait, and yet it is slow, until all of them are read; then the count begins anew."""
+    connection, transport, gateway = connected()
+    connection.data_received(UPGRADE)
+    for stuck in (False, True):
+        transport.stuck = stuck
+        for _ in range(MOST_FRAMES):
+            connection.write(b"short")
+        assert not is_slow(connection)
+    connection.write(b"short")
+    assert is_slow(connection)
+    transport.read(transport.held - 1)
+    assert is_slow(connection)
+    transport.read(1)
+    assert not is_slow(connection)
+    assert gateway.calls[-2:] == ["slow", "behind"]
+    connection.write(b"short", MOST_FRAMES)
+    assert not is_slow(connection)
+    connection.write(b"short")
+    assert is_slow(connection)
+
+
+def test_frames_that_were_read_wait_no_longer() -> None:
+    """However many are written: each finds the transport empty."""
+    connection, transport, gateway = connected()
+    connection.data_received(UPGRADE)
+    transport.stuck = True
+    for _ in range(3 * MOST_FRAMES):
+        connection.write(b"short")
+        transport.read(5)
+    assert "slow" not in gateway.calls
+
+
+def test_after_many_bytes_the_frames_that_still_wait_count() -> None:
+    """The transport says go on while it holds some: those and more are too many, until it holds none."""
+    connection, transport, _ = connected()
+    connection.data_received(UPGRADE)
+    transport.stuck = True
+    connection.write(b"x" * 64 * 1024, MOST_FRAMES)
+    connection.write(b"x")
+    assert is_slow(connection)
+    transport.read(60 * 1024)
+    assert not is_slow(connection)
+    connection.write(b"x")
+    assert is_slow(connection)
+    transport.read(transport.held)
+    assert not is_slow(connection)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from edge import cursor as cursors
 from edge.cursor import BadCursor, Cursor
-from edge.protocol import MOST_OUT, Range, Session, Sessions, State, backlog_frame
+from edge.protocol import MOST_FRAMES, MOST_OUT, Range, Session, Sessions, State, backlog_frame
 from tests.unit.edge.doubles import LANES, ME, NOW, FakeLink, note, row, texts
 
 MS = NOW * 1000
@@ -127,6 +127,19 @@ def test_a_device_that_does_not_read_is_given_no_more_of_a_batch() -> None:
     assert session.state is State.SYNC
     assert session.missed == {0: 1000}
     assert len(other.data) > 1_000_000
+
+
+def test_a_batch_of_very_many_short_frames_leaves_in_writes_that_say_how_many() -> None:
+    """So that a device that does not read is noticed before more than so many wait."""
+    sessions, session, link = live()
+    short = [note(0, n, n + 1, "tv") for n in range(2 * MOST_FRAMES + 7)]
+    assert len(b"".join(each.payload for each in short)) < MOST_OUT // 2
+    frames, bytes_ = MOST_FRAMES, MOST_OUT
+    assert set(sessions.push(short, MS)) == {200}
+    assert sum(link.counts) == len(link.items()) == 2 * frames + 7
+    assert max(link.counts) <= frames
+    assert len(link.data) / link.writes < bytes_ + 1000
+    assert (session.out, session.frames) == (b"", 0)
 
 
 def test_pushes_go_to_the_account_they_are_for() -> None:
