@@ -34,7 +34,7 @@ SOCKET: Final = {
                   ("welcome", "error")),
     "ack": Said("receive", messages.Ack("AQBrBkY5v6eYL4K6AAAA", {_ITEM.id: "failed"})),
     "ping": Said("receive", messages.Ping(), ("pong",)),
-    "welcome": Said("send", messages.Welcome("7-1764037305-3f", 55, 64)),
+    "welcome": Said("send", messages.Welcome("7-1764037305-3f", 55, 64, messages.Limits(16384, 100.0, 1000.0))),
     "notification": Said("send", contract.Notification(_ITEM)),
     "sync": Said("send", messages.Sync("AQBrBkY5v6eYL4K6AAAA")),
     "sync_end": Said("send", messages.SyncEnd("AQBrBkY5v6eYL4K6AAAA")),

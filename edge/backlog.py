@@ -14,6 +14,7 @@ from edge import messages
 from edge.item import Recipient
 from edge.protocol import Link, Session, Sessions, State, backlog_frame
 from edge.stores import STORE_ERRORS, Stores, read_heads
+from edge.terms import Terms
 from sinks.redis import RedisUnavailable
 from sinks.rows import Notification
 from streams.targets import parse_version
@@ -61,8 +62,8 @@ class Backlog:
         self._seen = seen
         self._reads = asyncio.Semaphore(_READS)
 
-    async def greet(self, session: Session, link: Reader, ping: int, window: int) -> None:
-        """After a good hello: presence, `welcome`, then all lanes whatever the heads say.
+    async def greet(self, session: Session, link: Reader, terms: Terms) -> None:
+        """After a good hello: presence, `welcome` with the terms, then all lanes whatever the heads say.
 
         An unreachable store closes the connection: without presence the device would wait for nothing.
         """
@@ -73,7 +74,7 @@ class Backlog:
             return
         if recipient is not None:
             self._seen(session.account, session.device)
-            link.write(messages.frame(messages.Welcome(self._name(session), ping, window)))
+            link.write(messages.frame(messages.Welcome(self._name(session), *terms)))
             await self.read(session, link, recipient)
 
     async def register(self, session: Session, link: Reader) -> Recipient | None:

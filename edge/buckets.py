@@ -28,6 +28,21 @@ class Bucket:
         return 0.0
 
 
+class Pace:
+    """A bucket for each of very many, whose whole state is one number that they keep: when it will be full, s."""
+
+    __slots__ = ("_most", "_step")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._step = 1 / rate
+        self._most = burst / rate
+
+    def take(self, full: float, now: float) -> float | None:
+        """The state after one was taken; None where there is none. A state that is past, as 0 is, is a full bucket."""
+        owed = max(full, now) + self._step
+        return owed if owed - now <= self._most else None
+
+
 class Rates:
     """A bucket for each of many; those that have not asked for longest are forgotten."""
 

@@ -24,11 +24,15 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
+class Flood(Exception):
+    """A device sends more frames than it may."""
+
+
 class Connection(asyncio.Protocol):
     """One accepted socket."""
 
-    __slots__ = ("_buffer", "_drained", "_gateway", "_messages", "_paused", "_transport", "_waiting", "ends", "phase",
-                 "reading", "seen", "session", "slot")  # fmt: skip
+    __slots__ = ("_buffer", "_drained", "_gateway", "_messages", "_paused", "_transport", "_waiting", "ends", "full",
+                 "phase", "reading", "seen", "session", "slot")  # fmt: skip
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -43,6 +47,7 @@ class Connection(asyncio.Protocol):
         self.reading = False  # whether a task reads the inbox for the session
         self.seen = 0  # tick at which the device was last heard
         self.slot = -1  # in the ring of pings
+        self.full = 0.0  # when its bucket of frames will be full, s
         self.ends = 0  # tick at which the device must connect again
 
     # -- the transport's calls
@@ -83,6 +88,9 @@ class Connection(asyncio.Protocol):
         except frames.BadFrame as error:
             self._buffer = b""
             self.shut(messages.PROTOCOL_ERRORS[error.code], str(error))
+        except Flood:
+            self._stop_reading()
+            self.shut(messages.TOO_MANY_FRAMES, "more frames than the limits say")
 
     # -- what the gateway does with it
 
@@ -161,12 +169,20 @@ class Connection(asyncio.Protocol):
             self._answer_close(frame.payload)
         elif self.phase is Phase.CLOSING:
             return
+        elif not self._gateway.admits(self):
+            raise Flood
         elif frame.opcode == frames.PING:
             if not self._paused:  # who does not read gets no more to read
                 self.write(frames.pong(frame.payload))
         elif frame.opcode != frames.PONG:
             self._data(frame)
         self.seen = self._gateway.tick
+
+    def _stop_reading(self) -> None:
+        """What a flood still has on its way costs nothing more: the kernel has it until the gateway aborts."""
+        self._buffer = b""
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     def _data(self, frame: frames.Frame) -> None:
         if not frame.final or self._messages is not None or frame.opcode != frames.TEXT:
@@ -233,3 +249,11 @@ class Connection(asyncio.Protocol):
         waiter, self._drained = self._drained, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+
+def give_way(session: Session) -> None:
+    """End what holds a session that was replaced, a socket or a long poll."""
+    if isinstance(session.link, Connection):
+        session.link.shut(messages.REPLACED, "the device has opened another connection")
+    else:
+        session.link.resync()

@@ -17,11 +17,12 @@ from edge import cursor as cursors
 from edge import messages
 from edge.auth import BadToken, Verifier
 from edge.backlog import Backlog
-from edge.connection import Connection, Phase
+from edge.connection import Connection, Phase, give_way
 from edge.protocol import Range, Session, Sessions, State
 from edge.reports import Reports
 from edge.slices import Slices
 from edge.stores import STORE_ERRORS
+from edge.terms import terms_of
 from edge.timers import Deadlines, Ring
 from streams.settings import Edge
 
@@ -32,8 +33,6 @@ DRAIN_S: Final = 10.0
 _DRAIN_RATE: Final = 500.0
 #: Part of the lifetime by which connections differ, so that they do not all come back at once.
 _SPREAD: Final = 0.1
-#: Items that a device may leave without an ack; announced, never enforced.
-WINDOW: Final = 64
 _random = random.SystemRandom()
 log = logging.getLogger(__name__)
 
@@ -50,25 +49,25 @@ class Gateway:
         reports: Reports,
         http: Callable[[], asyncio.Protocol],
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._backlog = backlog
         self._verifier = verifier
         self._reports = reports
         self._http = http
-        self._clock = clock
+        self._clock, self._steady = clock, steady
+        self._terms = terms_of(settings)
+        self._pace = self._terms.pace()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ring: Ring[Connection] = Ring(settings.ping_interval)
         self._greeting: Deadlines[Connection] = Deadlines(max(1, round(settings.hello_timeout)))
-        self._leaving: Deadlines[Connection] = Deadlines(GRACE_S)
-        self._closing: Deadlines[Connection] = Deadlines(GRACE_S)
+        self._leaving, self._closing = (Deadlines[Connection](GRACE_S) for _ in range(2))
         self._empty = asyncio.Event()
         self.sessions = sessions
         self.hellos = Slices()
         self.turns = Slices()  # of the ring
-        self.tick = 0
-        self.connections = 0
-        self.accepted = 0
+        self.tick = self.connections = self.accepted = 0
         self.draining = False
 
     def accept(self) -> asyncio.Protocol:
@@ -102,6 +101,13 @@ class Gateway:
         """Not a socket of a device: the protocol that goes on with it."""
         self.left(connection)
         return self._http()
+
+    def admits(self, connection: Connection) -> bool:
+        """Whether a device may send one more frame now."""
+        full = self._pace.take(connection.full, self._steady())
+        connection.full = connection.full if full is None else full
+        self.sessions.counts.flooded += full is None
+        return full is not None
 
     def hello(self, connection: Connection, text: bytes) -> None:
         """The first message of a connection; checked in its turn, whose time is not the device's."""
@@ -181,7 +187,7 @@ class Gateway:
         connection.ends = self.tick + int(min(life, token_life + GRACE_S - turn))
         connection.slot = self._ring.add(connection, _random.randrange(turn))  # so a herd is none at its next turns
         connection.opened(session)
-        self._start(connection, self._backlog.greet(session, connection, self._settings.ping_interval, WINDOW))
+        self._start(connection, self._backlog.greet(session, connection, self._terms))
 
     def _ack(self, connection: Connection, session: Session, message: messages.Ack) -> None:
         try:
@@ -292,11 +298,3 @@ class Gateway:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def give_way(session: Session) -> None:
-    """End what holds a session that was replaced, a socket or a long poll."""
-    if isinstance(session.link, Connection):
-        session.link.shut(messages.REPLACED, "the device has opened another connection")
-    else:
-        session.link.resync()

@@ -123,5 +123,6 @@ _COUNTS: Final = {
     "slow": "Sessions turned to sync because the device did not read.",
     "swept": "Sessions turned to sync because a sweep found them behind the heads.",
     "syncs": "Times that a session read its inbox.",
+    "flooded": "Connections closed because the device sent more frames than it may.",
     "acks": "Acks of devices.",
 }

@@ -35,12 +35,21 @@ class Ping(msgspec.Struct, tag="ping", tag_field="type", frozen=True):
     """Asks for a pong: a browser cannot send a WebSocket ping."""
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """What a device may send: bytes of one message, frames a second, and frames at once after a pause."""
+
+    message_bytes: int
+    frames_per_s: float
+    frames_at_once: float
+
+
 class Welcome(msgspec.Struct, tag="welcome", tag_field="type", frozen=True):
     """The hello was good. `ping`: seconds between the server's pings; `window`: most items between two acks."""
 
     session: str
     ping: int
     window: int
+    limits: Limits
 
 
 class Sync(msgspec.Struct, tag="sync", tag_field="type", frozen=True):
@@ -97,6 +106,7 @@ REPLACED: Final = Closing(
     "Another connection of this device stands. Do not come back by yourself, or the two replace each other for ever.",
 )
 RESYNC_REQUIRED: Final = Closing(4410, "resync-required", "Load the whole state, then connect without a cursor.")
+TOO_MANY_FRAMES: Final = Closing(4429, "too-many-frames", "Connect again, and keep to the `limits` of `welcome`.")
 UNAVAILABLE: Final = Closing(4503, "unavailable", "A store cannot be reached. Connect again later.")
 #: By close code: what is wrong with the frames themselves.
 PROTOCOL_ERRORS: Final = {
@@ -110,7 +120,7 @@ PROTOCOL_ERRORS: Final = {
 }
 CLOSINGS: Final = (
     GOING_AWAY, *PROTOCOL_ERRORS.values(), MALFORMED_MESSAGE, MALFORMED_CURSOR, BAD_TOKEN, UNKNOWN_DEVICE,
-    HELLO_TIMEOUT, REPLACED, RESYNC_REQUIRED, UNAVAILABLE,
+    HELLO_TIMEOUT, REPLACED, RESYNC_REQUIRED, TOO_MANY_FRAMES, UNAVAILABLE,
 )  # fmt: skip
 
 Message = Hello | Ack | Ping

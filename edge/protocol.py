@@ -130,6 +130,7 @@ class Counts:
     def __init__(self) -> None:
         self.delivered = self.copies = self.holes = self.missing = self.refused = self.slow = 0
         self.backlog = self.syncs = self.acks = self.hellos = self.replaced = self.expired = self.swept = 0
+        self.flooded = 0
 
 
 class Sessions:

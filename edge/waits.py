@@ -7,8 +7,8 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from edge.connection import give_way
 from edge.cursor import Cursor
-from edge.gateway import give_way
 from edge.identity import Identity
 from edge.protocol import Session, Sessions, State
 from edge.stores import STORE_ERRORS, Stores

@@ -111,6 +111,7 @@ class Edge(Frozen, frozen=True):
     wait: Longest wait of a long poll, s.
     backlog: Most notifications that a device may have missed; more are answered with 410, resync-required.
     device_rate: Requests a second that one device may make; ten times as many at once.
+    frame_rate: Frames a second that one device may send on its socket; ten times as many at once.
     origins: Origins of web pages whose scripts may call, such as `https://tv.example`; `*`: of all.
     operator_host: Address on which operators are served; keep it inside.
     operator_port: Their port; 0: they are not served.
@@ -132,6 +133,7 @@ class Edge(Frozen, frozen=True):
     wait: Annotated[int, msgspec.Meta(ge=1, le=60)] = 30
     backlog: Positive = 10_000
     device_rate: Annotated[float, msgspec.Meta(gt=0)] = 100.0
+    frame_rate: Annotated[float, msgspec.Meta(ge=1)] = 100.0
     origins: tuple[str, ...] = ()
     operator_host: str = "127.0.0.1"
     operator_port: Port = 0

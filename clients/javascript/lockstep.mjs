@@ -28,7 +28,7 @@ const CURE_BY_NAME = new Map([
 /** Close codes, where the error message was lost with the connection. */
 const CURE_BY_CODE = new Map([
   [1002, NOTHING], [1003, NOTHING], [1007, NOTHING], [1009, NOTHING],
-  [4401, RENEW], [4404, REGISTER], [4408, AGAIN], [4410, RESYNC],
+  [4401, RENEW], [4404, REGISTER], [4408, AGAIN], [4429, AGAIN], [4410, RESYNC],
 ]);
 
 /** The edge answered with a problem. `retryAfter`: s after which it may go better, 0 where it does not say. */

@@ -17,7 +17,9 @@ NAMES = (
     "unknown-device", "hello-timeout", "replaced", "resync-required", "unavailable", "overloaded", "wrong-device",
     "too-many-requests", "internal", "of a later release",
 )  # fmt: skip
-CODES = (1000, 1001, 1002, 1003, 1006, 1007, 1009, 1011, 4399, 4400, 4401, 4404, 4408, 4409, 4410, 4499, 4500, 4503)
+CODES = (
+    1000, 1001, 1002, 1003, 1006, 1007, 1009, 1011, 4399, 4400, 4401, 4404, 4408, 4409, 4410, 4429, 4499, 4500, 4503,
+)  # fmt: skip
 STATUSES = (400, 401, 403, 404, 408, 410, 413, 429, 500, 502, 503)
 TYPES = (*(f"urn:lockstep:problem:{name}" for name in NAMES), "about:blank", "")
 SCRIPT = """

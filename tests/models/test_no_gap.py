@@ -16,6 +16,7 @@ from edge.backlog import Backlog
 from edge.identity import Identity
 from edge.protocol import Sessions, State
 from edge.stores import Stores
+from edge.terms import terms_of
 from sinks.devices import Device
 from sinks.heads import Heads
 from sinks.outage import Outage
@@ -24,6 +25,7 @@ from sinks.rows import Row
 from sinks.store import Store
 from sinks.wire import Note
 from streams.envelope import Push, decode_push, encode, notification_id
+from streams.settings import Edge
 from streams.targets import CACHED, DEVICE
 from tests.models.memory import RUN_ID, MemoryInbox, MemoryRedis, empty
 from tests.models.schedules import Schedule, explore
@@ -78,7 +80,7 @@ class World:
     async def play(self, notifications: int) -> World:
         """A device says hello while notifications are stored, as this schedule has it."""
         self.schedule.start("store", self._store(range(1, notifications + 1)))
-        self.schedule.start("device", self.backlog.greet(self.session, self.link, 55, 64))
+        self.schedule.start("device", self.backlog.greet(self.session, self.link, terms_of(Edge())))
         await self.schedule.run()
         return self
 

@@ -77,7 +77,7 @@ _BY_NAME: Final = {
 #: Close codes, where the error message and the reason of the close frame were lost with the connection.
 _BY_CODE: Final = {
     1002: Cure.NOTHING, 1003: Cure.NOTHING, 1007: Cure.NOTHING, 1009: Cure.NOTHING,
-    4401: Cure.RENEW, 4404: Cure.REGISTER, 4408: Cure.AGAIN, 4410: Cure.RESYNC,
+    4401: Cure.RENEW, 4404: Cure.REGISTER, 4408: Cure.AGAIN, 4429: Cure.AGAIN, 4410: Cure.RESYNC,
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import pytest
 import pytest_asyncio
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from edge import messages
@@ -229,6 +230,21 @@ async def test_pings_of_a_device_that_does_not_read_are_answered_so_often_and_no
         deaf.connection.transport.resume_reading()
         await until(lambda: not link.paused, "it reads again")
         await deaf.until_synced()
+
+
+async def test_a_flood_of_frames_ends_the_connection_that_it_comes_on(bystander: Bystander) -> None:
+    """By the limits of its welcome, with a code of its own."""
+    house = bystander.house
+    async with house.hello("tv-2") as loud:
+        limits = (await loud.recv())["limits"]
+        await loud.until_synced()
+        with suppress(ConnectionClosed):
+            for _ in range(3 * int(limits["frames_at_once"])):
+                await loud.send(type="ping")
+        code, frames = await loud.closed()
+    assert (code, frames[-1]["error"]) == (4429, "too-many-frames")
+    assert limits["frames_at_once"] - 2 <= sum(each["type"] == "pong" for each in frames)
+    assert house.edge.gateway.sessions.counts.flooded == 1
 
 
 async def test_a_token_that_ends_in_mid_connection_ends_the_connection(houses: Houses) -> None:

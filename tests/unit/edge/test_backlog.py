@@ -10,10 +10,13 @@ from edge import backlog, messages
 from edge.backlog import PAGE, Backlog
 from edge.protocol import Session, Sessions, State
 from edge.stores import Stores
+from edge.terms import Terms
 from sinks.devices import Device
 from streams.targets import Predicate
 from tests.unit.edge.doubles import LANES, ME, NOW, FakeLease, FakeLink, note, row, texts
 from tests.unit.edge.stores import FakeHeads, FakeInbox, FakePresence, FakeRegistry
+
+TERMS = Terms(55, 64, messages.Limits(16384, 100.0, 1000.0))
 
 
 class Scene:
@@ -34,7 +37,7 @@ class Scene:
 
     async def greet(self) -> Session:
         """The whole way."""
-        await self.backlog.greet(self.session, self.link, 55, 64)
+        await self.backlog.greet(self.session, self.link, TERMS)
         return self.session
 
 
@@ -165,7 +168,7 @@ async def test_a_slow_device_gets_no_more_until_it_reads(scene: Scene) -> None:
 
 async def test_a_device_that_is_slow_at_the_end_of_the_sync_is_not_live(scene: Scene) -> None:
     """Pushes would pile up behind what it does not read."""
-    scene.link.pause_after = 100  # the welcome fits, the end of the sync does not
+    scene.link.pause_after = 200  # the welcome fits, the end of the sync does not
     session = await scene.greet()
     assert scene.link.types()[-1] == "sync_end"
     assert session.state is State.SYNC

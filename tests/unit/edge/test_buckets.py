@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.buckets import Bucket, Rates
+from edge.buckets import Bucket, Pace, Rates
 
 
 def test_a_burst_passes_then_the_rate_holds() -> None:
@@ -47,6 +47,32 @@ def test_never_more_than_burst_and_rate(asks: list[tuple[int, float]]) -> None:
         if bucket.take(number, now) == 0:
             taken += number
     assert taken <= 8 + 4 * elapsed + 20
+
+
+def test_a_bucket_of_one_number_is_as_good() -> None:
+    """Full at first; it says no for as long as it takes to fill with one more."""
+    pace, full = Pace(rate=10, burst=5), 0.0
+    for _ in range(5):
+        taken = pace.take(full, 7.0)
+        assert taken is not None
+        full = taken
+    assert pace.take(full, 7.0) is None
+    assert pace.take(full, 7.09) is None
+    taken = pace.take(full, 7.11)
+    assert taken is not None
+    assert pace.take(taken, 7.11) is None
+
+
+@given(st.lists(st.floats(0, 1), max_size=60))
+def test_a_bucket_of_one_number_keeps_the_rate(steps: list[float]) -> None:
+    """Never more than the burst and what has come since."""
+    pace, full, taken, now = Pace(rate=4, burst=8), 0.0, 0, 100.0
+    for step in steps:
+        now += step / 4
+        after = pace.take(full, now)
+        full, taken = (full, taken) if after is None else (after, taken + 1)
+    assert taken <= 8 + 4 * (now - 100) + 1e-6
+    assert taken >= min(len(steps), 8)
 
 
 def test_each_key_has_its_rate_and_few_are_remembered() -> None:

@@ -102,6 +102,10 @@ class FakeGateway:
         """Every other call."""
         return lambda *_: self.calls.append(name)
 
+    def admits(self, connection: Connection) -> bool:
+        """Any number of frames."""
+        return True
+
     def hello(self, connection: Connection, text: bytes) -> None:
         """The first message."""
         self.said.append(text)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
 
 import pytest
+from websockets.frames import Opcode
 
 from edge.connection import Connection, Phase
 from edge.gateway import DRAIN_S, GRACE_S, Gateway
 from edge.identity import Identity
 from edge.protocol import Sessions
 from edge.slices import Slices
+from edge.terms import BURST
 from streams.settings import Edge
 from tests.unit.edge.doubles import LANES, ME, NOW, texts
 from tests.unit.edge.test_connection import UPGRADE, FakeTransport, frame
@@ -42,11 +46,11 @@ class Door:
         """Nothing is registered."""
 
 
-def opened(life: float = 3600.0) -> tuple[Gateway, Door]:
+def opened(life: float = 3600.0, steady: Callable[[], float] = time.monotonic) -> tuple[Gateway, Door]:
     """A gateway without connections, and tokens that are good for so long."""
     door: Any = Door(life)
     settings = Edge(hello_timeout=HELLO_S)
-    return Gateway(settings, Sessions(LANES), door, door, door, asyncio.Protocol, lambda: float(NOW)), door
+    return Gateway(settings, Sessions(LANES), door, door, door, asyncio.Protocol, lambda: float(NOW), steady), door
 
 
 def connect(gateway: Gateway, data: bytes) -> tuple[Connection, FakeTransport]:
@@ -157,3 +161,28 @@ async def test_a_hello_that_waits_when_the_gateway_drains_gets_no_session() -> N
     _, silent = connect(gateway, UPGRADE)
     await gateway.drain()
     assert (waiting.ended, silent.ended, door.greeted, len(gateway.sessions)) == ("aborted", "aborted", [], 0)
+
+
+async def test_a_device_that_sends_too_many_frames_is_closed_and_read_no_further() -> None:
+    """What it may send at once passes, and again after a pause; its neighbour has a bucket of its own."""
+    clock = [50.0]
+    gateway, _ = opened(steady=lambda: clock[0])
+    (loud, transport), (calm, _) = await crowd(gateway, 2)
+    most = int(BURST * Edge().frame_rate) - 1  # its hello was one
+    ping, pongs = frame(b"", Opcode.PING), len(transport.data)
+    for _ in range(most):
+        loud.data_received(ping)
+    assert transport.data[pongs:] == b"\x8a\x00" * most
+    clock[0] += 1.0
+    pongs = len(transport.data)
+    again = int(Edge().frame_rate)
+    loud.data_received(ping * (again + 1) + frame(b'{"type":"ping"}') * 5)
+    assert transport.data[pongs:].startswith(b"\x8a\x00" * again)
+    assert [each["error"] for each in texts(transport.data[pongs:])] == ["too-many-frames"]
+    assert transport.data.endswith((4429).to_bytes(2, "big") + b"too-many-frames")
+    assert (loud.phase, transport.reading[-1], gateway.sessions.counts.flooded) == (Phase.CLOSING, False, 1)
+    calm.data_received(ping)
+    assert calm.phase is Phase.OPEN
+    for _ in range(GRACE_S):
+        gateway.advance()
+    assert transport.ended == "aborted"

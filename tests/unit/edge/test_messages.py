@@ -53,12 +53,19 @@ def test_rubbish_raises_one_kind_of_error(text: bytes) -> None:
 def test_what_a_device_is_told() -> None:
     """Each message in a frame of its own."""
     said: list[messages.Told] = [
-        messages.Welcome("s", 55, 64), messages.Sync("b"), messages.SyncEnd("c"), messages.Pong(),
+        messages.Welcome("s", 55, 64, messages.Limits(16384, 100.0, 1000.0)),
+        messages.Sync("b"), messages.SyncEnd("c"), messages.Pong(),
         messages.GoAway(1.2, "draining"),
     ]  # fmt: skip
     data = b"".join(map(messages.frame, said))
     assert texts(data) == [
-        {"type": "welcome", "session": "s", "ping": 55, "window": 64},
+        {
+            "type": "welcome",
+            "session": "s",
+            "ping": 55,
+            "window": 64,
+            "limits": {"message_bytes": 16384, "frames_per_s": 100.0, "frames_at_once": 1000.0},
+        },
         {"type": "sync", "cursor": "b"},
         {"type": "sync_end", "cursor": "c"},
         {"type": "pong"},
