@@ -18,7 +18,7 @@ from sinks.each import DELIVERED, Answer, EachSink, Note, Unusable, connect_circ
 from sinks.guard import tls
 from sinks.http import Reply, open_session, post, retry_after
 from sinks.keys import BadToken, pack
-from sinks.oauth import AccessTokens, read_account
+from sinks.oauth import AccessTokens, ServiceAccount
 from sinks.results import Sink
 from streams.envelope import Push
 from streams.settings import Settings
@@ -61,9 +61,9 @@ class Google(NamedTuple):
 @asynccontextmanager
 async def connect_google(settings: Settings) -> AsyncIterator[Google]:
     """Connections to FCM and to the server of its tokens, kept open. Raises BadAccount."""
-    account, key = read_account(settings.fcm.account)
+    account = ServiceAccount(settings.fcm.account, settings.fcm.account_file)
     async with open_session(aiohttp.TCPConnector(limit=0, ssl=tls(settings.fcm.authorities))) as session:
-        yield Google(session, account.project_id, AccessTokens(session, account, key))
+        yield Google(session, account.project, AccessTokens(session, account))
 
 
 def rates(note: Note) -> tuple[Rate, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,6 +17,7 @@ from joserfc.jwk import RSAKey
 from yarl import URL
 
 from sinks.http import post
+from streams.logins import current
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -23,6 +25,7 @@ _ASSERTION_S: Final = 3600
 #: A token is replaced so long before its end, s.
 _EARLY_S: Final = 300.0
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+log = logging.getLogger(__name__)
 
 
 class BadAccount(Exception):
@@ -53,16 +56,47 @@ def read_account(text: str) -> tuple[Account, RSAKey]:
         raise BadAccount(f"LOCKSTEP_FCM__ACCOUNT is no key of a service account: {error}") from error
 
 
+class ServiceAccount:
+    """A service account and its key, which may change in their file."""
+
+    def __init__(self, text: str, path: str = "") -> None:
+        """`path`: the file that holds `text`, or a newer one. Raises BadAccount."""
+        self._text = text
+        self._path = path
+        self._held = read_account(text)
+
+    @property
+    def project(self) -> str:
+        """The id of its project, which stays."""
+        return self._held[0].project_id
+
+    def current(self) -> tuple[Account, RSAKey]:
+        """As the file has them now; what it held before where it cannot be used."""
+        text = current(self._text, self._path)
+        if text != self._text:
+            self._text = text
+            try:
+                self._change(*read_account(text))
+            except BadAccount as error:
+                log.warning("%s: the key that it held before stays: %s", self._path, error)
+        return self._held
+
+    def _change(self, account: Account, key: RSAKey) -> None:
+        if account.project_id != self.project:
+            raise BadAccount(f"it is of the project {account.project_id}: start the worker again for that")
+        self._held = account, key
+        log.info("another key of the service account is used from now on")
+
+
 class AccessTokens:
     """The access token of one account."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, account: Account, key: RSAKey, clock: Callable[[], float] = time.time
+        self, session: aiohttp.ClientSession, account: ServiceAccount, clock: Callable[[], float] = time.time
     ) -> None:
         self.fetched = 0
         self._session = session
         self._account = account
-        self._key = key
         self._clock = clock
         self._token = ""
         self._until = 0.0
@@ -82,21 +116,22 @@ class AccessTokens:
             self._until = 0.0
 
     async def _fetch(self) -> None:
-        body = urlencode({"grant_type": _GRANT, "assertion": self._assertion()}).encode()
-        reply = await post(self._session, URL(self._account.token_uri), body, _FORM)
+        account, key = self._account.current()
+        body = urlencode({"grant_type": _GRANT, "assertion": self._assertion(account, key)}).encode()
+        reply = await post(self._session, URL(account.token_uri), body, _FORM)
         try:
             granted = msgspec.json.decode(reply.body, type=_Granted)
         except msgspec.MsgspecError as error:
-            raise ConnectionError(f"{self._account.token_uri} gave no token, status {reply.status}") from error
+            raise ConnectionError(f"{account.token_uri} gave no token, status {reply.status}") from error
         self.fetched += 1
         self._token = granted.access_token
         self._until = self._clock() + max(granted.expires_in - _EARLY_S, granted.expires_in / 2)
 
-    def _assertion(self) -> str:
+    def _assertion(self, account: Account, key: RSAKey) -> str:
         now = int(self._clock())
-        header = {"alg": "RS256", "kid": self._account.private_key_id}
+        header = {"alg": "RS256", "kid": account.private_key_id}
         claims: dict[str, Any] = {
-            "iss": self._account.client_email, "scope": SCOPE, "aud": self._account.token_uri,
+            "iss": account.client_email, "scope": SCOPE, "aud": account.token_uri,
             "iat": now, "exp": now + _ASSERTION_S,
         }  # fmt: skip
-        return jwt.encode(header, claims, self._key, algorithms=["RS256"])
+        return jwt.encode(header, claims, key, algorithms=["RS256"])

@@ -53,6 +53,7 @@ class Fcm(Frozen, frozen=True):
 
     url: Its address.
     account: The service account's key, JSON as Google's file holds it; empty: `push-fcm` does not start.
+    account_file: File that holds it, read anew for each access token.
     authorities: File with the certificates that are trusted instead of the machine's; empty: the machine's.
     quota: Messages that the project may send in a minute, all workers together.
     at_once: Most requests of a worker that wait for an answer.
@@ -61,6 +62,7 @@ class Fcm(Frozen, frozen=True):
 
     url: str = "https://fcm.googleapis.com"
     account: str = ""
+    account_file: str = ""
     authorities: str = ""
     quota: Positive = 600_000
     at_once: Positive = 500

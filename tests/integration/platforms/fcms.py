@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from aiohttp import web
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 
@@ -20,7 +22,7 @@ from tests.integration.platforms import cases
 from tests.integration.platforms.cases import PAUSE_S, TIMEOUT_S, Case, Seen, serve
 
 PROJECT, EMAIL = "lockstep-tests", "sender@lockstep-tests.example"
-_KEY = RSAKey.generate_key(2048, private=True)
+_KEY, _OTHER = (RSAKey.generate_key(2048, private=True) for _ in range(2))
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
 #: Of each FcmError: the status of HTTP and that of the API.
@@ -46,8 +48,12 @@ class Fcms(Case):
     name = "fcm"
     refusal = "INVALID_ARGUMENT"
 
-    def __init__(self, quota: int = 600_000, project: str = PROJECT) -> None:
+    def __init__(self, quota: int = 600_000, project: str = PROJECT, file: Path | None = None) -> None:
+        """`file`: where the service account lies, if it does in one."""
         super().__init__()
+        self._file = file
+        self.keys = {"k1": _KEY}  # of the service account, by id
+        self.signed: list[str] = []  # the key of each good assertion
         self._quota = quota
         self._project = project
         self.tokens: list[str] = []  # access tokens given out; the last is good
@@ -59,12 +65,20 @@ class Fcms(Case):
         app.router.add_post(f"/v1/projects/{self._project}/messages:send", self._send)
         app.router.add_post("/token", self._token)
         self.url = await serve(stack, app)
-        account = {
-            "type": "service_account", "project_id": self._project, "client_email": EMAIL, "private_key_id": "k1",
-            "private_key": _KEY.as_pem(private=True).decode(), "token_uri": f"{self.url}/token",
-        }  # fmt: skip
-        fcm = Fcm(url=self.url, account=json.dumps(account), timeout=TIMEOUT_S, quota=self._quota)
+        account = self.account("k1")
+        if self._file:
+            self._file.write_text(account)
+        file = str(self._file or "")
+        fcm = Fcm(url=self.url, account=account, account_file=file, timeout=TIMEOUT_S, quota=self._quota)
         return replace(settings, fcm=fcm)
+
+    def account(self, key: str, project: str = "") -> str:
+        """The service account with one of its keys, as Google's file has it."""
+        return json.dumps({
+            "type": "service_account", "project_id": project or self._project, "client_email": EMAIL,
+            "private_key_id": key, "private_key": self.keys[key].as_pem(private=True).decode(),
+            "token_uri": f"{self.url}/token",
+        })  # fmt: skip
 
     def token(self, behaviour: str) -> bytes:
         """It says what FCM does."""
@@ -74,7 +88,17 @@ class Fcms(Case):
         """RFC 7523: the assertion is signed, fresh, and for this server."""
         form = parse_qs(await request.text())
         assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
-        decoded = jwt.decode(form["assertion"][0], _KEY, algorithms=["RS256"])
+        used: list[str] = []
+
+        def key(assertion: Any) -> RSAKey:
+            used.append(assertion.headers()["kid"])
+            return self.keys.get(used[0], _OTHER)
+
+        try:
+            decoded = jwt.decode(form["assertion"][0], key, algorithms=["RS256"])
+        except JoseError:
+            return web.json_response({"error": "invalid_grant"}, status=400)
+        self.signed += used
         claims = jwt.JWTClaimsRegistry(
             iss={"essential": True, "value": EMAIL}, aud={"essential": True, "value": f"{self.url}/token"},
             scope={"essential": True, "value": SCOPE}, exp={"essential": True}, iat={"essential": True},

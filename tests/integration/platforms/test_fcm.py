@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 
 from sinks.settle import Settler
@@ -61,6 +63,34 @@ async def test_one_access_token_serves_until_it_is_refused(fcm: Running, case: F
     assert await fcm.statuses("a", "b") == ["later", "later"]
     assert await fcm.statuses("a", "b") == ["delivered", "delivered"]
     assert case.tokens == ["access-0", "another", "access-2"]
+
+
+async def test_a_new_key_of_the_account_is_taken_from_its_file(
+    redis_settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For the next access token, and what cannot be used changes nothing: no worker is restarted, no push is lost."""
+    file = tmp_path / "account.json"
+    case = Fcms(file=file)
+    async with running(case, redis_settings) as fcm:
+        assert await fcm.statuses("a") == ["delivered"]
+        case.keys["k2"] = RSAKey.generate_key(2048, private=True)
+        for text in ("{", case.account("k2", project="another"), case.account("k2")):
+            file.write_text(text)
+            case.tokens.append("the old one ended")
+            assert await fcm.statuses("a") == ["later"]
+            assert await fcm.statuses("a") == ["delivered"]
+        assert case.signed == ["k1", "k1", "k1", "k2"]
+        del case.keys["k1"]  # as its owner deletes it at the provider
+        case.tokens.append("the old one ended")
+        assert await fcm.statuses("a", "b") == ["later", "later"]
+        assert await fcm.statuses("a", "b") == ["delivered", "delivered"]
+    warned = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "sinks.oauth" and record.levelname == "WARNING"
+    ]
+    assert [str(file) in each for each in warned] == [True, True]
+    assert "project another" in warned[1]
 
 
 async def test_a_message_has_what_the_push_says(fcm: Running, case: Fcms) -> None:
