@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from edge.trace import Letters, Passage, Reports, Subject, Trace, assemble, carries, subject, way_of
+from edge.trace import GRACE_RECORDS, Letters, Passage, Reports, Subject, Trace, assemble, carries, subject, way_of
 from edge.verdicts import verdicts
 from streams.admin import ingest_topic_id
 from streams.envelope import Envelope, Push, decode_envelope, decode_push
@@ -120,7 +120,10 @@ class Tracer:
         passage = Passage(about, stage, topic, read)
         name = self._settings.topic_prefix + topic
         start = self._source.offset_for_time(name, about.partition, max(0, about.appended - SKEW_MS))
-        for record in self._source.read(name, about.partition, self._leap(name, about, start, passage.reached)):
+        leap = self._leap(name, about, start, passage.reached)
+        if read is decode_push:  # a leap may end in a replay; what lies before it tells a copy from the push
+            leap = max(start, leap - GRACE_RECORDS)
+        for record in self._source.read(name, about.partition, leap):
             if passage.take(record):
                 break
         return passage

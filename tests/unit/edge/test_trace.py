@@ -178,6 +178,23 @@ def test_copies_are_counted_and_change_nothing() -> None:
     assert list(lines(trace))[-1] == "  delivered to 0 of 2 devices; 3 copies made by replays"
 
 
+def test_a_push_that_only_a_replay_made_is_a_copy() -> None:
+    """It lies behind a later one: `push` drops it, so that nothing was sent, as the audit says too."""
+    late = [Raw(72, NOW + 6, b"", push("tv", seq=SEQ + 1)), Raw(73, NOW + 9, b"", push("tv", "pad"))]
+    trace = traced(
+        passed={"notifications.high": [Raw(71, NOW + 4, b"", envelope())], "push.socket.high": late},
+        reports=[outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv",)))],
+    )
+    assert [(step.what, step.where) for step in trace.steps] == [
+        ("forwarded", "notifications.high 3:71"),
+        ("stored", ""),
+    ]
+    assert [(fate.device, fate.outcome) for fate in trace.devices] == [("tv", "stored")]
+    assert trace.copies == 1
+    repeated = traced(passed={"events.high": [Raw(72, NOW, b"", envelope(SEQ + 1)), Raw(73, NOW + 9, b"", envelope())]})
+    assert len(repeated.steps) == 1  # between the other stages nothing is made by a replay alone
+
+
 def test_device_outranks_what_a_replay_says_of_the_event() -> None:
     """An event that was delivered and found superseded by a replay was delivered."""
     superseded = outcomes("notify", Outcome("superseded", ACCOUNT, SEQ, detail=f"by {SEQ + 1}"))
