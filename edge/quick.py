@@ -6,6 +6,7 @@ first byte, as if nobody had looked. Line numbers are those of aiohttp 3.14.5.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from functools import partial
@@ -33,6 +34,10 @@ _NOT_PLAIN: Final = frozenset((b"content-length", b"expect", b"origin", b"transf
 _WANTED: Final = frozenset((b"authorization", b"if-none-match"))
 _BEARER: Final = b"bearer "
 _END: Final = b"\r\n\r\n"
+#: Longest time that the head of a request may take once it has begun, s.
+HEAD_S: Final = 15.0
+#: Longest time that a connection may be without a request, s. Proxies keep one for up to 600 s.
+IDLE_S: Final = 660.0
 
 
 class Asking(NamedTuple):
@@ -147,11 +152,12 @@ class QuickPolls:
 class QuickHandler(RequestHandler):
     """HTTP on one connection. Polls are tried first where nothing that came before is unfinished."""
 
-    __slots__ = ("_held", "_polls", "_whole")
+    __slots__ = ("_held", "_late", "_polls", "_whole")
 
     def __init__(self, polls: QuickPolls, manager: Any, **options: Any) -> None:
-        super().__init__(manager, **options)
+        super().__init__(manager, keepalive_timeout=IDLE_S, **options)
         self._polls = polls
+        self._late: asyncio.TimerHandle | None = None  # runs while a head is half there
         self._whole = True  # whether all that aiohttp was given so far are whole requests
         self._held: bytes | None = None  # what came while the heads are awaited
 
@@ -173,7 +179,22 @@ class QuickHandler(RequestHandler):
 
     def _go_on(self, data: bytes) -> None:
         self._whole = self._whole and is_whole(data)
+        idle = self._is_idle()
         super().data_received(data)
+        if not (idle and self._is_idle()):
+            self._stop_timer()
+        elif self._late is None:
+            self._late = self._loop.call_later(HEAD_S, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Closed, or taken back."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _stop_timer(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
     def _answered(self, poll: Poll, data: bytes, asked: Asked) -> None:
         held, self._held = self._held or b"", None

@@ -161,6 +161,44 @@ async def test_a_body_that_drips_has_a_deadline(
     writer.close()
 
 
+@pytest.mark.parametrize("pause", [0.05, 30.0], ids=["that drips", "that stops"])
+async def test_a_head_on_a_connection_that_is_kept_has_a_deadline(
+    bystander: Bystander, monkeypatch: pytest.MonkeyPatch, pause: float
+) -> None:
+    """Once it has begun; before that the connection may wait, and a head in two pieces is answered."""
+    monkeypatch.setattr("edge.quick.HEAD_S", 1.0)
+    house = bystander.house
+    reader, writer = await dialled(house)
+    request = f"GET /v1/devices/tv-2 HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer {house.token('tv-2')}\r\n\r\n"
+    head = request.encode()
+
+    async def answered(first: int) -> None:
+        writer.write(head[:first])
+        await asyncio.sleep(0.1)
+        writer.write(head[first:])
+        async with asyncio.timeout(DEADLINE):
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            await reader.readexactly(int(answer.lower().partition(b"content-length: ")[2].split()[0]))
+
+    async def drip() -> None:
+        for at in range(len(head) - 1):
+            writer.write(head[at : at + 1])
+            await asyncio.sleep(pause)
+
+    await answered(len(head))
+    await asyncio.sleep(1.2)  # longer than a head may take
+    await answered(40)
+    dripping = asyncio.create_task(drip())
+    async with asyncio.timeout(DEADLINE):
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+    assert not dripping.done()
+    dripping.cancel()
+    await asyncio.wait([dripping])
+    writer.close()
+
+
 async def test_a_device_that_never_acks_gets_everything(bystander: Bystander) -> None:
     """Its place is what it shows when it comes back, and nothing is kept for it here."""
     house = bystander.house
@@ -221,10 +259,11 @@ async def test_pings_of_a_device_that_does_not_read_are_answered_so_often_and_no
         assert transport is not None
         deaf.connection.transport.pause_reading()
         while not transport.get_write_buffer_size():
-            link.write(messages.PONG * 100)
+            link.write(messages.PONG * 1000)
+            await asyncio.sleep(0.05)  # what the kernel takes a moment later does not wait here
         held = transport.get_write_buffer_size()
-        for _ in range(2 * MOST_FRAMES):
-            await deaf.connection.ping(b"ping")
+        for number in range(2 * MOST_FRAMES):
+            await deaf.connection.ping(b"%4d" % number)
         await until(lambda: link.paused, "it is slow")
         assert transport.get_write_buffer_size() - held <= len(pong(b"ping")) * (MOST_FRAMES + 1)
         deaf.connection.transport.resume_reading()
