@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-import sys
 import tempfile
 import time
 import uuid
@@ -24,6 +23,7 @@ import numpy as np
 from bench.child import Child
 from bench.measure import report
 from bench.plan import Load
+from bench.program import launch
 from bench.runs import PATIENCE, Bench, Incomplete, Outcome, latencies_ms
 from bench.system import Lockstep, lockstep, start
 from deploy.local.servers import local_servers
@@ -173,4 +173,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

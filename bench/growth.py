@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Final, NamedTuple
 from bench.measure import report
 from bench.pipeline import Found, Sizes, alone
 from bench.plan import HOUSES, PATHS
+from bench.program import launch
 from bench.state.__main__ import Scene
 from bench.system import Lockstep, lockstep, start
 from deploy.local.config import Endpoints
@@ -95,4 +95,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 import uuid
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import Final, NamedTuple
 
 from bench.measure import report, usage
 from bench.plan import Load
+from bench.program import launch
 from bench.runs import Bench
 from bench.system import Lockstep, lockstep, start
 from deploy.local.servers import local_servers
@@ -91,4 +91,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import random
-import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 from cassandra.query import BatchStatement, BatchType, SimpleStatement
 
 from bench.measure import report
+from bench.program import launch
 from deploy.local.servers import local_servers
 from sinks import cassandra
 from sinks.cassandra import Cassandra
@@ -218,4 +218,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -8,7 +8,6 @@ one, and its series. What the router put out is checked.
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -22,6 +21,7 @@ from typing import Any, Final, NamedTuple
 from agents.route import stage as route_stage
 from bench.measure import interleaved, report, usage
 from bench.plan import Load
+from bench.program import launch
 from bench.route.load import HEADERS, home, plan, value_of
 from bench.runs import Bench
 from bench.system import Lockstep, lockstep, start
@@ -216,4 +216,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 import time
 import uuid
@@ -25,6 +24,7 @@ import psutil
 
 from bench.measure import report
 from bench.plan import LANES, Load
+from bench.program import launch
 from bench.runs import Bench, Outcome, latencies_ms
 from bench.system import Lockstep, lockstep, start
 from deploy.local.servers import local_servers
@@ -214,4 +214,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

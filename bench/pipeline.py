@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 import uuid
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 
 from bench.measure import report
 from bench.plan import Load
+from bench.program import launch
 from bench.runs import Bench, Outcome
 from bench.system import BY_STAGE, Lockstep, System, lockstep, start
 from bench.textbook import textbook
@@ -135,4 +135,4 @@ DEFAULTS = {"EVENTS": "100000", "TEXTBOOK_EVENTS": "5000", "ACCOUNTS": "1000"}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -21,6 +20,7 @@ from typing import Any, Final, NamedTuple
 from redis.asyncio import Redis as OtherRedis
 
 from bench.measure import report
+from bench.program import launch
 from deploy.local.servers import local_servers
 from sinks import redis
 from sinks.heads import UNKNOWN, Heads
@@ -209,4 +209,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -30,6 +30,7 @@ from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 from pywebpush import webpush_async
 
+from bench.program import launch
 from bench.push_servers import AUTH, PROJECT
 from deploy.local.config import on_free_ports
 from deploy.local.servers import start, stop
@@ -254,4 +255,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

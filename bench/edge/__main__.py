@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from bench.edge.holders import LOCKSTEP, MADE, PEERS, Holder, edge, peers
 from bench.edge.sites import Figures, Polls, Sockets, warm
 from bench.measure import interleaved, medians, on, report, split
 from bench.plan import Load
+from bench.program import launch
 from bench.system import Lockstep, lockstep, start
 from deploy.local.servers import local_servers
 
@@ -128,4 +128,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import tempfile
 import time
 import uuid
@@ -28,6 +27,7 @@ from bench.herd.feed import LANE, Feed, open_stores
 from bench.judge import Arrivals, wrong_arrivals
 from bench.measure import report
 from bench.plan import Load
+from bench.program import launch
 from bench.runs import PATIENCE, Incomplete
 from bench.system import Lockstep, lockstep
 from deploy.local.pipeline import Member
@@ -207,4 +207,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -12,7 +12,6 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from bench.child import end
 from bench.measure import Usage, medians, on, report, split, usage
+from bench.program import launch
 from bench.route.load import fill, good
 from bench.route.oracle import wrong
 from bench.route.systems import LOCKSTEP, ROOT, Scene, System, systems
@@ -193,4 +193,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

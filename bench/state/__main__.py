@@ -22,6 +22,7 @@ from typing import Final
 import psutil
 
 from bench.measure import report
+from bench.program import launch
 from bench.servers import own_kafka
 from deploy.local.pipeline import Member, Pipeline
 from deploy.local.ports import free_ports
@@ -127,4 +128,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
 
 from bench import inbox, presence
+from bench.program import INTERRUPTED
+from deploy.local.processes import read
 from streams import settings
 from streams.settings import Settings
 
@@ -29,3 +38,19 @@ async def test_the_benchmark_of_presence_finds_every_device(
     found = await presence.measure(config, presence.Sizes(accounts=250, lookups=presence.BATCH))
     assert (found["devices"], found["wrong"]) == (550, 0)
     assert found["bytes_per_device"] > 0
+
+
+def test_a_benchmark_that_is_told_to_end_leaves_no_server_and_no_data(tmp_path: Path) -> None:
+    """SIGTERM, as a supervisor or `make` sends it, while its Redis runs."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "ACCOUNTS": "1000000"}
+    with subprocess.Popen([sys.executable, "-m", "bench.presence"], env=environment, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not (found := [read(path) for path in tmp_path.glob("*/redis/process.json")]) or found[0] is None:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        server = psutil.Process(found[0].pid)
+        process.terminate()
+        assert process.wait(60) == INTERRUPTED
+    assert not server.is_running()
+    assert list(tmp_path.iterdir()) == []
