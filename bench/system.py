@@ -43,8 +43,8 @@ _ALL: Final = 100_000
 _TRIES: Final = 10
 #: Accounts in one trip to Redis.
 _ACCOUNTS: Final = 1000
-#: The position at which lanes stand before the first event of a load.
-BEGIN: Final = position(1, 0)
+#: The position at which lanes stand before the first event of a load, which is at offset 0.
+BEGIN: Final = position(1, 0) - 1
 
 
 class Way(NamedTuple):

@@ -16,9 +16,13 @@ from bench.edge.pushes import bodies
 from bench.edge.sites import Sockets
 from bench.plan import Load
 from bench.system import BEGIN
+from edge.cursor import Cursor, fingerprint
+from edge.protocol import Sessions, State
 from sinks import wire
 from sinks.socket import MAX_NOTES
+from streams.envelope import position
 from tests.unit.bench.test_crowd import Wire
+from tests.unit.edge.doubles import LANES, ME, NOW, FakeLink, note
 
 NOTHING_NEW = b'HTTP/1.1 304 Not Modified\r\nEtag: "1-2"\r\nContent-Length: 5\r\n\r\n'
 PAGE = b'HTTP/1.1 200 OK\r\nETag: "1-2"\r\nContent-Length: 5\r\n\r\n{"a":'
@@ -86,6 +90,15 @@ def test_pushes_of_a_range_go_to_the_devices_in_turn_and_chain() -> None:
     assert [note.account for note in notes[298:302]] == ["run-298", "run-299", "run-0", "run-1"]
     assert [(note.prev, note.seq) for note in notes[::300]] == [(BEGIN + 2, BEGIN + 3), (BEGIN + 3, BEGIN + 4)]
     assert (notes[0].events, notes[0].targets) == (("e600",), ("tv",))
+
+
+def test_lanes_stand_right_below_the_first_event_of_ingest() -> None:
+    """It is pushed to a device whose positions are the heads that a benchmark wrote, and is no copy there."""
+    sessions, link = Sessions(LANES), FakeLink()
+    session, _ = sessions.open(ME, Cursor(fingerprint(ME.account), NOW, (BEGIN,) * len(LANES)), link)
+    session.state = State.LIVE
+    assert sessions.push([note(0, BEGIN, position(1, 0), ME.device)], NOW * 1000) == [wire.TAKEN]
+    assert (sessions.counts.delivered, sessions.counts.copies) == (1, 0)
 
 
 class Silent:
