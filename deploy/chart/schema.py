@@ -20,7 +20,7 @@ OWN: Final = frozenset({
     "redis.password_file", "fcm.account_file",
 })  # fmt: skip
 #: Secrets come from Secrets only.
-_SECRET: Final = re.compile(r"(password|secret|_keys?)$")
+_SECRET: Final = re.compile(r"(password|secret|_keys?|^(apns|webpush)\.key|^fcm\.account)$")
 
 
 def setting_paths() -> Iterator[str]:
@@ -68,7 +68,7 @@ def _settings(name: str, schema: Schema) -> Schema:
     left = {
         field: _plain(inner)
         for field, inner in schema["properties"].items()
-        if group + field not in OWN and not is_secret(field)
+        if group + field not in OWN and not is_secret(group + field)
     }
     return {"type": "object", "properties": left, "additionalProperties": False}
 

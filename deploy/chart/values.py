@@ -386,7 +386,7 @@ class Values(_Values):
     partitions: Instead of topics.yaml's; never changed after the first install; 0: topics.yaml's.
     replication: Instead of topics.yaml's; 0: topics.yaml's.
     config: Settings of all processes, by group, as in docs/settings.md.
-    secretFiles: Variables of docs/settings.md whose value is a key of a Secret, mounted as a file.
+    secretFiles: Variables of docs/settings.md whose value is a key of a Secret, mounted as a file where a role uses it.
     certificates: Secret mounted at /etc/lockstep/certificates, for `ssl.ca.location` and its like; empty: none.
     tokens: The public keys of device tokens.
     callers: Producers and operators over HTTP, as `lockstep producer` makes the file; none: no events by HTTP.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.access import roles
+from deploy.access import cassandra_grants, kafka_rights, redis_keys, roles
 from deploy.chart.values import WORKERS
 from streams.check import load, load_file
 from streams.event_schemas import read_schemas
@@ -156,6 +156,32 @@ def test_each_role_has_a_login_of_its_own() -> None:
     assert {name: {f"lockstep-{'prober' if name == 'test' else name}"} for name in logins} == logins
     assert set(logins) - {"test"} <= set(roles(topology))
     assert {"critical", "edge", "topics", "schema"} <= set(logins)
+
+
+def test_a_pod_mounts_what_its_role_uses_and_no_other_secret() -> None:
+    """By docs/access.md for the stores; a platform's credentials are its worker's, token keys theirs and the edge's."""
+    names = ("KAFKA__SECURITY", "CASSANDRA__PASSWORD", "REDIS__PASSWORD", "REGISTRY__TOKEN_KEYS", "APNS__KEY",
+             "FCM__ACCOUNT", "WEBPUSH__KEY", "LIMITS__FINGERPRINT_KEY", "TOKENS__ISSUER")  # fmt: skip
+    files = {f"LOCKSTEP_{name}": {"secret": "s", "key": "k"} for name in names}
+    platforms = {name: {"enabled": True} for name in WORKERS if name.startswith("push-")}
+    objects = render({"secretFiles": files, "workers": platforms, "prober": {"enabled": True}})
+    topology = load_file(str(ROOT / "topics.yaml"), handlers=False)
+    for name, spec in pods(objects).items():
+        role = name.rpartition("ls-lockstep-")[2].replace("test", "prober")
+        worker = topology.workers.get(role)
+        outside = {*worker.platforms} - {"socket"} if worker else set()
+        used = {
+            "KAFKA": bool(kafka_rights(topology, role)), "CASSANDRA": bool(cassandra_grants(topology, role)),
+            "REDIS": bool(redis_keys(topology, role)), "REGISTRY": role == "edge" or bool(outside),
+            "APNS": "apns" in outside, "FCM": "fcm" in outside, "WEBPUSH": "webpush" in outside,
+            "LIMITS": worker is not None, "TOKENS": True,
+        }  # fmt: skip
+        expected = {variable for variable in files if used[variable.removeprefix("LOCKSTEP_").partition("__")[0]]}
+        sources = [v["projected"]["sources"] for v in spec["volumes"] if v["name"] == "secrets"]
+        assert {item["path"] for source in sources[0] for item in source["secret"]["items"]} == expected, name
+        for container in containers(spec):
+            told = {each["name"] for each in container["env"] if each["name"].endswith("_FILE")}
+            assert told == {f"{variable}_FILE" for variable in expected}, name
 
 
 def environment(objects: list[Object], spec: Object, container: Object) -> dict[str, str]:

@@ -116,6 +116,16 @@ def test_a_name_that_yaml_has_another_meaning_for_stays_a_name(name: str) -> Non
     assert name in of_kind(objects, "ConfigMap")
 
 
+@pytest.mark.parametrize("runbooks", ["~ ", "https://wiki.example/$1?a=b: c", 'a"b\\'])
+def test_the_address_of_runbooks_is_taken_as_it_is(runbooks: str) -> None:
+    """Whatever YAML or a pattern would make of it."""
+    objects = render({"monitoring": {"rules": True, "runbooks": runbooks}})
+    rules = of_kind(objects, "PrometheusRule")["ls-lockstep"]["spec"]["groups"]
+    found = [rule["annotations"]["runbook_url"] for group in rules for rule in group["rules"] if "alert" in rule]
+    assert found
+    assert all(re.fullmatch(re.escape(runbooks) + "#[a-z]+", each) for each in found)
+
+
 def test_numbers_keep_their_digits() -> None:
     """Helm's numbers are floats; four million must not become 4e+06."""
     objects = render({"config": {"limits": {"seen_entries": 4_000_000, "dead_letter_ratio": 0.25}}})

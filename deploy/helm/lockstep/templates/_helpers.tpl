@@ -88,9 +88,32 @@ LOCKSTEP_{{ upper $group }}__{{ upper $name }}: {{ include "lockstep.text" $valu
 LOCKSTEP_{{ upper $group }}: {{ include "lockstep.text" $settings | quote }}
 {{- end }}
 {{- end }}
-{{- range $variable, $from := .Values.secretFiles }}
-{{ $variable }}_FILE: /etc/lockstep/secrets/{{ $variable }}
-{{- end }}
+{{- end -}}
+
+{{/* The secretFiles that a pod mounts, as JSON: not those of groups that its role has no use for (docs/access.md). Takes root,
+     login, and for a worker its stages and platforms. */}}
+{{- define "lockstep.secretFiles" -}}
+{{- $stages := .stages | default list -}}
+{{- $pushes := or (has "push" $stages) (has "retry" $stages) -}}
+{{- $platforms := ternary (.platforms | default list) list $pushes -}}
+{{- $edge := eq .login "edge" -}}
+{{- $stores := or $edge $pushes (has "store" $stages) -}}
+{{- $used := dict
+  "KAFKA" (ne .login "schema")
+  "CASSANDRA" (or $stores (eq .login "schema"))
+  "REDIS" $stores
+  "REGISTRY" (or $edge (gt (len (without $platforms "socket")) 0))
+  "APNS" (has "apns" $platforms)
+  "FCM" (has "fcm" $platforms)
+  "WEBPUSH" (has "webpush" $platforms)
+  "LIMITS" (gt (len $stages) 0)
+-}}
+{{- $files := dict -}}
+{{- range $variable, $from := .root.Values.secretFiles -}}
+{{- $group := (splitList "__" (trimPrefix "LOCKSTEP_" $variable)) | first -}}
+{{- if or (not (hasKey $used $group)) (get $used $group) }}{{ $_ := set $files $variable $from }}{{ end -}}
+{{- end -}}
+{{- toJson $files -}}
 {{- end -}}
 
 {{/* The ConfigMap's data: what processes read when they start. */}}

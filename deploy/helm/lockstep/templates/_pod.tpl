@@ -20,14 +20,14 @@ capabilities:
 {{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end -}}
 
-{{/* What a container mounts. Takes root, edge. */}}
+{{/* What a container mounts. Takes root, edge, files (its secretFiles). */}}
 {{- define "lockstep.mounts" -}}
 - {name: topology, mountPath: /etc/lockstep/topology, readOnly: true}
 - {name: tokens, mountPath: /etc/lockstep/tokens, readOnly: true}
 {{- if .edge }}
 - {name: callers, mountPath: /etc/lockstep/callers, readOnly: true}
 {{- end }}
-{{- if .root.Values.secretFiles }}
+{{- if .files }}
 - {name: secrets, mountPath: /etc/lockstep/secrets, readOnly: true}
 {{- end }}
 {{- if .root.Values.certificates }}
@@ -38,7 +38,7 @@ capabilities:
 {{- end -}}
 
 {{/* Volumes of a pod. Takes root, config (name of the ConfigMap), login (its role in docs/access.md), dataSize, edge,
-     prober. Schemas lie where topics.yaml says, beside it. */}}
+     prober, files (its secretFiles). Schemas lie where topics.yaml says, beside it. */}}
 {{- define "lockstep.volumes" -}}
 {{- $schemas := ternary (fromJson (include "lockstep.schemas" .root)) dict (eq .component "edge") }}
 - name: topology
@@ -76,11 +76,11 @@ capabilities:
     items:
       - {key: {{ .root.Values.tokens.key | quote }}, path: public.jwks}
   {{- end }}
-{{- if .root.Values.secretFiles }}
+{{- if .files }}
 - name: secrets
   projected:
     sources:
-      {{- range $variable, $from := .root.Values.secretFiles }}
+      {{- range $variable, $from := .files }}
       - secret:
           name: {{ $from.secret | replace "{role}" $.login | quote }}
           items:
@@ -101,8 +101,11 @@ capabilities:
 {{- end -}}
 
 {{/* A pod's metadata and spec around one container. Takes root, component, role, config, args, resources, grace, and
-     what `lockstep.volumes` takes; for a Job restart, for the edge ports. Its login is its component unless given. */}}
+     what `lockstep.volumes` takes; for a Job restart, for the edge ports, for a worker stages and platforms. Its login is its
+     component unless given. */}}
 {{- define "lockstep.pod" -}}
+{{- $pod := merge (dict "login" (.login | default .component)) . -}}
+{{- $pod := merge (dict "files" (include "lockstep.secretFiles" $pod | fromJson)) $pod -}}
 metadata:
   labels:
     {{- include "lockstep.labels" . | nindent 4 }}
@@ -134,13 +137,13 @@ spec:
   {{- with .init }}
   initContainers:
     - name: plan
-      {{- include "lockstep.container" (merge (dict "args" .) (omit $ "init")) | nindent 6 }}
+      {{- include "lockstep.container" (merge (dict "args" .) (omit $pod "init")) | nindent 6 }}
   {{- end }}
   containers:
     - name: lockstep
-      {{- include "lockstep.container" . | nindent 6 }}
+      {{- include "lockstep.container" $pod | nindent 6 }}
   volumes:
-    {{- include "lockstep.volumes" (merge (dict "login" (.login | default .component)) .) | nindent 4 }}
+    {{- include "lockstep.volumes" $pod | nindent 4 }}
   {{- include "lockstep.scheduling" . | nindent 2 }}
 {{- end -}}
 
@@ -151,14 +154,20 @@ args: {{ toJson .args }}
 envFrom:
   - configMapRef:
       name: {{ .config | quote }}
-{{- if .edge }}
+{{- if or .edge .files }}
 env:
+  {{- if .edge }}
   - name: LOCKSTEP_EDGE__ADVERTISE
     valueFrom:
       fieldRef:
         fieldPath: status.podIP
   - name: LOCKSTEP_INGEST__CALLERS
     value: /etc/lockstep/callers/callers.json
+  {{- end }}
+  {{- range $variable, $_ := .files }}
+  - name: {{ $variable }}_FILE
+    value: /etc/lockstep/secrets/{{ $variable }}
+  {{- end }}
 {{- end }}
 {{- with .ports }}
 ports:
