@@ -1,10 +1,10 @@
-"""The shipped topology without providers: sockets only, a third of the topics, for systems that need to be up soon."""
+"""The shipped topology with few providers or none, a third of the topics, for systems that need to be up soon."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 
@@ -18,17 +18,23 @@ def sockets_only(directory: Path, workers: Mapping[str, object] | None = None, p
 
     `partitions`: of every topic, 0 for as many as are shipped.
     """
+    return with_platforms(directory, (), workers, partitions)
+
+
+def with_platforms(
+    directory: Path, outside: Sequence[str], workers: Mapping[str, object] | None = None, partitions: int = 0
+) -> Path:
+    """The same with these platforms of the shipped ones beside sockets."""
+    kept = {_SOCKET, *outside}
     yaml = YAML()
     document = yaml.load(SHIPPED)
-    document["platforms"] = {_SOCKET: document["platforms"][_SOCKET]}
-    del document["topics"][_RETRY]
-    document["stages"] = {
-        name: {**stage, "writes": [topic for topic in stage["writes"] if topic != _RETRY]}
-        for name, stage in document["stages"].items()
-        if stage["reads"] != _RETRY
-    }
+    document["platforms"] = {name: each for name, each in document["platforms"].items() if name in kept}
+    if outside:
+        document["topics"][_RETRY]["platforms"] = list(outside)
+    else:
+        _without_retries(document)
     document["workers"] = workers or {
-        name: worker for name, worker in document["workers"].items() if {*worker.get("platforms", [])} <= {_SOCKET}
+        name: worker for name, worker in document["workers"].items() if {*worker.get("platforms", [])} <= kept
     }
     document["partitions"] = partitions or document["partitions"]
     document["schemas"] = str(SHIPPED.parent / document["schemas"])
@@ -36,3 +42,12 @@ def sockets_only(directory: Path, workers: Mapping[str, object] | None = None, p
     changed = directory / "topics.yaml"
     yaml.dump(document, changed)
     return changed
+
+
+def _without_retries(document: Any) -> None:
+    del document["topics"][_RETRY]
+    document["stages"] = {
+        name: {**stage, "writes": [topic for topic in stage["writes"] if topic != _RETRY]}
+        for name, stage in document["stages"].items()
+        if stage["reads"] != _RETRY
+    }

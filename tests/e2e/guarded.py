@@ -28,7 +28,7 @@ from deploy.local.config import Config
 from deploy.local.pipeline import Member, Pipeline, environment
 from deploy.local.ports import free_ports
 from deploy.local.secured import ADMIN, Secrets, secured
-from deploy.local.topologies import sockets_only
+from deploy.local.topologies import with_platforms
 from streams.check import load_file
 from streams.topology import Topology
 from tests.certificate import write_certificate
@@ -36,6 +36,8 @@ from tests.e2e.system import WORKERS
 
 KEYSPACE: Final = "guarded"
 PREFIX: Final = "guarded."
+#: Those that the system has beside sockets: with budgets in Redis and without.
+PLATFORMS: Final = ("fcm", "webhook")
 _SUPERUSER: Final = "cassandra"  # its first password is its name
 _KINDS: Final = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP}
 
@@ -123,7 +125,7 @@ class Guarded:
 @contextmanager
 def guarded(directory: Path) -> Iterator[Guarded]:
     """Servers and rights are there, topics and tables made by the roles that may; nothing runs yet."""
-    path = sockets_only(directory / "topology")
+    path = with_platforms(directory / "topology", PLATFORMS)
     topology = load_file(str(path), handlers=False)
     passwords = {role: secrets.token_hex(8) for role in (ADMIN, *roles(topology))}
     made = Secrets(*write_certificate(directory), passwords)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 from cassandra import Unauthorized
 from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+from lockstep_client import DeviceClient
 
 from deploy.local.pipeline import ProcessFailed
 from streams.admin import committed
@@ -22,10 +24,12 @@ from streams.settings import Kafka, Settings
 from streams.transport.client import Publisher, PublishFailed
 from streams.transport.logins import Logins
 from streams.transport.security import log_in
-from tests.e2e.events import event
-from tests.e2e.guarded import KEYSPACE, PREFIX, Guarded, guarded
+from tests.e2e.events import STRUCTURED, event
+from tests.e2e.guarded import KEYSPACE, PLATFORMS, PREFIX, Guarded, guarded
 from tests.e2e.household import until
 from tests.e2e.system import WORKERS
+from tests.integration.platforms.all import CASES, variables
+from tests.integration.platforms.cases import GONE, OK, Case
 
 LANES = ["critical", "high", "normal", "low"]
 
@@ -67,6 +71,69 @@ def test_a_role_can_do_nothing_else(system: Guarded) -> None:
         for statement in ("SELECT * FROM {}.inbox", "SELECT * FROM {}.last_seen", "DROP TABLE {}.inbox"):
             with pytest.raises(Unauthorized):
                 session.execute(statement.format(KEYSPACE))
+
+
+async def test_the_workers_of_platforms_have_the_rights_that_they_use(system: Guarded) -> None:
+    """Topics, retries, budgets, and devices that are forgotten; what is their neighbour's they cannot write."""
+    cases: dict[str, Case] = {name: CASES[name]() for name in PLATFORMS}
+    account, types = f"anna-{uuid.uuid4().hex[:8]}", {"fcm": "tablet", "webhook": "stick"}
+    async with AsyncExitStack() as stack:
+        settings = Settings()
+        for case in cases.values():
+            settings = await case.open(stack, settings)
+        workers = [system.pipeline.worker(f"push-{name}", **own(system, name, settings)) for name in PLATFORMS]
+        for member in workers:
+            stack.push_async_callback(asyncio.to_thread, member.stop)
+        await asyncio.to_thread(system.pipeline.wait_ready, workers, 120)
+        for name, case in cases.items():
+            await register(system, name, account, types[name], case, OK)
+        cases["webhook"].failing = True
+        await asyncio.to_thread(publish, system, account)
+        await until(lambda: len(cases["fcm"].seen) == 1, lambda: workers[0].tail())
+        cases["webhook"].failing = False
+        await until(lambda: len(cases["webhook"].seen) == 1, lambda: workers[1].tail())
+        for name, case in cases.items():
+            await register(system, name, account, types[name], case, GONE)
+        await asyncio.to_thread(publish, system, account)
+        with system.cassandra() as session:
+            query = "SELECT push_token FROM {}.devices WHERE account = %s"
+
+            def forgotten() -> bool:
+                rows = session.execute(query.format(KEYSPACE), (account,))
+                return [row.push_token for row in rows] == ["", ""]
+
+            await until(forgotten, lambda: [member.tail() for member in workers])
+        assert all(member.alive for member in workers)
+        assert [member.log.read_text() for member in workers if refused(member.log.read_text())] == []
+    config = {**system.security("push-fcm"), "message.timeout.ms": 5000}
+    with closing(Publisher(system.config.endpoints.kafka, **config)) as publisher:
+        for topic in ("push.webhook.high", "push.webhook.high.retry", "push.fcm.high", "ingest"):
+            with pytest.raises(PublishFailed, match="authoriz"):
+                publisher.publish_sync(PREFIX + topic, b"k", b"v")
+
+
+def own(system: Guarded, platform: str, settings: Settings) -> dict[str, str]:
+    """What makes a process the worker of a platform whose provider is one of the tests."""
+    return {**system.settings(f"push-{platform}"), **variables(settings)}
+
+
+async def register(system: Guarded, device: str, account: str, type_: str, case: Case, behaviour: str) -> None:
+    """A device of the platform of its name, whose provider behaves so."""
+    said = await asyncio.to_thread(system.command, "prober", "token", device, "--account", account, "--type", type_)
+    async with DeviceClient(system.url, device, said.strip()) as client:
+        await client.register(type_, "2.0", platform=device, **case.registration(behaviour))
+
+
+def publish(system: Guarded, account: str) -> None:
+    """An event for all devices of an account."""
+    value = json.dumps(event(account, "member.plan.changed")).encode()
+    with closing(Publisher(system.config.endpoints.kafka, **system.security("prober"))) as publisher:
+        publisher.publish_sync(PREFIX + "ingest", account.encode(), value, STRUCTURED)
+
+
+def refused(log: str) -> bool:
+    """Whether a log tells of something that Kafka, Redis or Cassandra did not allow."""
+    return re.search("authoriz|NOPERM|permission", log, re.IGNORECASE) is not None
 
 
 @pytest.mark.parametrize(
