@@ -1,0 +1,72 @@
+// The last minutes of one stage: rate, oldest age, lag.
+
+import { clock, count, duration, rate } from "../format.js";
+import { html, useEffect, useRef } from "../html.js";
+import { historyOf, KEPT } from "../live.js";
+import { colour, whenThemed } from "../theme.js";
+
+const CHARTS = [["Rate, events a second", 1, rate], ["Oldest age", 2, duration], ["Lag, records", 3, count]];
+const HEIGHT = 132;
+let library = null;
+
+export function FlowChart({ row, sample }) {
+  return html`<div class="charts">${CHARTS.map(([title, index, format]) => html`<${Chart} key=${title} title=${title}
+    row=${row} index=${index} format=${format} sample=${sample} />`)}</div>`;
+}
+
+function Chart({ title, row, index, format, sample }) {
+  const frame = useRef(null);
+  const chart = useRef(null);
+  const draw = () => chart.current?.setData(dataOf(row, index));
+  useEffect(() => {
+    let over = false;
+    const make = async () => {
+      library ??= import("../vendor/uPlot.esm.js");
+      const { default: Plot } = await library;
+      if (over) return;
+      chart.current?.destroy();
+      chart.current = new Plot(options(frame.current.clientWidth, format), dataOf(row, index), frame.current);
+    };
+    make();
+    const themed = whenThemed(make);
+    const observer = new ResizeObserver(([{ contentRect }]) => chart.current?.setSize({
+      width: Math.floor(contentRect.width), height: HEIGHT }));
+    observer.observe(frame.current);
+    return () => {
+      over = true;
+      themed();
+      observer.disconnect();
+      chart.current?.destroy();
+    };
+  }, []);
+  useEffect(draw, [sample, row.id]);
+  const last = historyOf(row)[index].at(-1);
+  return html`<figure class="chart">
+    <figcaption>${title} <strong>${format(last)}</strong></figcaption>
+    <div ref=${frame} class="chart-frame" aria-hidden="true"></div>
+  </figure>`;
+}
+
+function dataOf(row, index) {
+  const history = historyOf(row);
+  return [history[0], history[index]];
+}
+
+function options(width, format) {
+  const axis = {
+    stroke: colour("ink-3"), font: "11px Inter, sans-serif", grid: { stroke: colour("line"), width: 1 },
+    ticks: { show: false },
+  };
+  return {
+    width, height: HEIGHT, legend: { show: false }, cursor: { y: false, points: { size: 6 } },
+    scales: {
+      x: { time: true, range: (self, from, to) => [(to ?? Date.now() / 1000) - KEPT, to ?? Date.now() / 1000] },
+      y: { range: (self, from, to) => [0, Math.max(to ?? 0, 0.001) * 1.15] },
+    },
+    axes: [
+      { ...axis, space: 70, values: (self, at) => at.map((seconds) => clock(seconds * 1000).slice(0, 5)) },
+      { ...axis, size: 52, space: 34, values: (self, at) => at.map((value) => (value === 0 ? "0" : format(value))) },
+    ],
+    series: [{}, { stroke: colour("accent"), width: 1.5, fill: colour("accent-soft"), points: { show: false } }],
+  };
+}

@@ -1,0 +1,62 @@
+// Flow: the pipeline as it is now.
+
+import { count, duration, rate } from "../format.js";
+import { html, useEffect, useMemo, useState } from "../html.js";
+import { figuresOf, remember, useFlow } from "../live.js";
+import { Head, Panel } from "../parts/layout.js";
+import { Status } from "../parts/status.js";
+import { pipelineOf, titleOf } from "../topology.js";
+import { FlowChart } from "./flow-chart.js";
+import { FlowDiagram } from "./flow-diagram.js";
+import { FlowTable } from "./flow-table.js";
+
+const LIGHTS = { ok: "ok", broken: "bad", unknown: "none" };
+
+export function Flow({ topology }) {
+  const { sample, connected } = useFlow();
+  const pipeline = useMemo(() => pipelineOf(topology), [topology]);
+  const [chosen, setChosen] = useState(pipeline.all[0].id);
+  const figures = useMemo(() => new Map(pipeline.all.map((row) => [row.id, figuresOf(sample, row)])), [sample]);
+  useEffect(() => {
+    if (sample) pipeline.all.forEach((row) => remember(row, sample));
+  }, [sample]);
+  const row = pipeline.all.find(({ id }) => id === chosen);
+  return html`
+    <${Head} title="Flow" lead="Every lane and stage of topics.yaml, and what passes through them now.">
+      <${Light} conservation=${sample?.conservation} />
+      <${Status} tone=${connected ? "ok" : "none"} pill=${true}>${connected ? "Live" : "Connecting …"}<//>
+    <//>
+    <${Totals} pipeline=${pipeline} figures=${figures} sample=${sample} />
+    <section class="panel diagram" aria-label="Pipeline">
+      <${FlowDiagram} pipeline=${pipeline} figures=${figures} sample=${sample} chosen=${chosen} onChoose=${setChosen} />
+    </section>
+    <${Panel} title=${titleOf(row)} end=${html`<span>last 5 minutes · worker ${row.worker}</span>`} id="chosen-row">
+      <${FlowChart} row=${row} sample=${sample} />
+    <//>
+    <${Panel} title="All stages" flush=${true} end="Choose one to see its last minutes.">
+      <${FlowTable} pipeline=${pipeline} figures=${figures} chosen=${chosen} onChoose=${setChosen} />
+    <//>`;
+}
+
+/** Whether everything that came in is accounted for. */
+function Light({ conservation }) {
+  const { state = "unknown", detail = "" } = conservation ?? {};
+  return html`<span title=${detail}><${Status} tone=${LIGHTS[state] ?? "none"} pill=${true}>Conservation ${state}<//>
+    ${state === "broken" && html`<span class="small"> ${detail}</span>`}</span>`;
+}
+
+function Totals({ pipeline, figures, sample }) {
+  const known = [...figures.values()].filter(Boolean);
+  const sum = (of) => (known.length ? known.reduce((all, each) => all + (of(each) ?? 0), 0) : null);
+  const oldest = known.length ? Math.max(...known.map(({ age }) => age ?? 0)) : null;
+  const tiles = [
+    ["Events in", rate(figures.get(pipeline.heads[0]?.id)?.rate), "a second"],
+    ["Oldest waiting", duration(oldest), "at any stage"],
+    ["Backlog", count(sum(({ lag }) => lag)), "records behind"],
+    ["Dropped", rate(sum(({ drops }) => Object.values(drops).reduce((all, each) => all + each, 0))), "a second, all reasons"],
+  ];
+  if (sample?.edge?.connections != null) tiles.push(["Devices online", count(sample.edge.connections), "sockets"]);
+  if (sample?.dead_letters_open != null) tiles.push(["Dead letters", count(sample.dead_letters_open), "open"]);
+  return html`<dl class="tiles">${tiles.map(([name, value, unit]) => html`<div key=${name}>
+    <dt>${name}</dt><dd><strong>${value}</strong> <span>${unit}</span></dd></div>`)}</dl>`;
+}
