@@ -86,3 +86,8 @@ export function moment(value) {
 export function plural(number, noun, many = `${noun}s`) {
   return `${count(number)} ${number === 1 ? noun : many}`;
 }
+
+/** A text of the servers with its long times in units that people know: `86400000 ms` becomes `1 d`. */
+export function readable(text) {
+  return text.replace(/\b(\d{5,}) ms\b/g, (whole, number) => duration(Number(number) / 1000));
+}

@@ -6,8 +6,9 @@ import { useAsked } from "../parts/asked.js";
 import { Head, Panel, Scroll } from "../parts/layout.js";
 import { Asked, Empty } from "../parts/states.js";
 import { Outcome, Status } from "../parts/status.js";
+import { Place } from "../parts/place.js";
 import { Time } from "../parts/time.js";
-import { go, linkTo } from "../router.js";
+import { go } from "../router.js";
 import { Inbox } from "./inbox.js";
 import { Simulate } from "./simulate.js";
 
@@ -51,9 +52,9 @@ function Devices({ devices, again }) {
       <thead><tr><th scope="col">Device</th><th scope="col">Type</th><th scope="col">App</th><th scope="col">Platform</th>
         <th scope="col">Presence</th><th scope="col">Gateway</th><th scope="col" class="num">Epoch</th><th scope="col">Last seen</th></tr></thead>
       <tbody>${devices.map((device) => html`<tr key=${device.id}>
-        <th scope="row">${device.id}</th><td>${device.type}</td><td>${device.app_version}</td><td>${device.platform}</td>
-        <td>${device.presence?.online ? html`<${Status} tone="ok">online<//>` : html`<${Status} tone="none">offline<//>`}</td>
-        <td class="mono">${device.presence?.gateway ?? "–"}</td>
+        <th scope="row" class="nowrap">${device.id}</th><td>${device.type}</td><td>${device.app_version}</td><td>${device.platform}</td>
+        <td title=${device.presence?.why}>${device.presence?.online ? html`<${Status} tone="ok">online<//>` : html`<${Status} tone="none">offline<//>`}</td>
+        <td class="mono nowrap">${device.presence?.gateway ?? "–"}</td>
         <td class="num">${device.presence?.epoch ?? "–"}</td>
         <td class="nowrap"><${Time} at=${device.last_seen} /></td>
       </tr>`)}</tbody></table><//>`
@@ -63,14 +64,13 @@ function Devices({ devices, again }) {
 
 function Outcomes({ outcomes }) {
   return html`<${Panel} title="Last outcomes" flush=${true} end=${outcomes.length ? `newest ${outcomes.length}` : ""}>
-    ${outcomes.length ? html`<${Scroll} label="Last outcomes"><table>
+    ${outcomes.length ? html`<${Scroll} label="Last outcomes" long=${true}><table>
       <thead><tr><th scope="col">When</th><th scope="col">Outcome</th><th scope="col">Device</th><th scope="col">Event</th></tr></thead>
       <tbody>${outcomes.map((outcome, index) => html`<tr key=${index}>
         <td class="nowrap"><${Time} at=${outcome.at} /></td>
-        <td title=${outcome.detail}><${Outcome} kind=${outcome.outcome} /></td>
-        <td>${outcome.device || "–"}</td>
-        <td>${outcome.offset == null ? (outcome.detail || "–") : html`<a class="mono"
-          href=${linkTo("event", [String(outcome.partition), String(outcome.offset)])}>${outcome.event || `${outcome.partition}:${outcome.offset}`}</a>`}</td>
+        <td title=${outcome.reason}><${Outcome} kind=${outcome.outcome} /></td>
+        <td>${outcome.devices.join(", ") || "–"}</td>
+        <td class="nowrap"><${Place} at=${outcome.event} />${outcome.lane && html`${" "}<span class="muted">and before, ${outcome.lane}</span>`}</td>
       </tr>`)}</tbody></table><//>`
     : html`<${Empty} title="Nothing was said of this account yet">Outcomes are kept for seven days.<//>`}
   <//>`;

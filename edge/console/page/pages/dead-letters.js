@@ -19,10 +19,10 @@ export function DeadLetters({ place, session }) {
   const close = () => go("letters", [], { reason });
   return html`
     <${Head} title="Dead letters" lead="Records that could not be events, kept with their bytes and the reason. Mend the cause, then replay; or discard." />
-    <${Asked} asked=${asked} what="the dead letters">${({ letters, counts }) => html`
+    <${Asked} asked=${asked} what="the dead letters">${({ letters, counts, open, whole }) => html`
       <${Reasons} counts=${counts} reason=${reason} />
       <div class="columns ${offset ? "wide-first" : "single"}">
-        <${Panel} title="Letters" flush=${true} end=${html`<span>${count(letters.length)} shown, newest first</span>
+        <${Panel} title="Letters" flush=${true} end=${html`<span>${count(letters.length)} shown, newest first; ${count(open)} open in all${whole ? "" : "; there are more"}</span>
             <button class="quiet" onClick=${asked.again}>Refresh</button>`}>
           ${letters.length ? html`<${Table} letters=${letters} reason=${reason} chosen=${`${partition}:${offset}`} />`
             : html`<${Empty} title=${reason ? `No letter for ${reason}` : "No dead letters"}>${reason
@@ -43,7 +43,7 @@ function Reasons({ counts, reason }) {
 }
 
 function Table({ letters, reason, chosen }) {
-  return html`<${Scroll} label="Letters"><table>
+  return html`<${Scroll} label="Letters" long=${true}><table>
     <thead><tr><th scope="col">Place</th><th scope="col">When</th><th scope="col">Reason</th><th scope="col">Account</th>
       <th scope="col" class="num">Size</th><th scope="col">State</th></tr></thead>
     <tbody>${letters.map((letter) => {
@@ -51,8 +51,8 @@ function Table({ letters, reason, chosen }) {
       return html`<tr key=${where} class=${where === chosen ? "chosen" : ""}>
         <th scope="row"><a class="mono" href=${linkTo("letters", [String(letter.partition), String(letter.offset)], { reason })}>${where}</a></th>
         <td class="nowrap"><${Time} at=${letter.at} /></td>
-        <td title=${letter.detail}>${letter.reason}</td>
-        <td>${letter.account ?? letter.key ?? "–"}</td>
+        <td class="nowrap" title=${letter.detail}>${letter.reason}</td>
+        <td class="nowrap">${letter.account ?? letter.key ?? "–"}</td>
         <td class="num nowrap">${bytes(letter.size)}</td>
         <td><${Outcome} kind=${letter.state} /></td></tr>`;
     })}</tbody></table><//>`;

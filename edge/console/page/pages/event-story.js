@@ -1,6 +1,6 @@
 // One event: what it is, its way through the stages, its devices, and its bytes.
 
-import { count, milliseconds, plural } from "../format.js";
+import { count, milliseconds, plural, readable } from "../format.js";
 import { html } from "../html.js";
 import { useAsked } from "../parts/asked.js";
 import { Copyable } from "../parts/copy.js";
@@ -30,7 +30,7 @@ function Summary({ trace, again }) {
   return html`<section class="panel summary" aria-labelledby="event-type">
     <div class="summary-head">
       <h2 id="event-type">${event ? event.type : "Not an event"}</h2>
-      <${Status} tone=${toneOf(trace)} pill=${true}>${trace.verdict}<//>
+      <${Status} tone=${toneOf(trace)} pill=${true}>${readable(trace.verdict)}<//>
       <button class="quiet" onClick=${again}>Refresh</button>
     </div>
     <${Facts} facts=${[
@@ -65,7 +65,7 @@ function Devices({ devices }) {
       <thead><tr><th scope="col">Device</th><th scope="col">Outcome</th><th scope="col" class="num">After</th>
         <th scope="col">Why</th></tr></thead>
       <tbody>${devices.map((fate) => html`<tr key=${fate.device}>
-        <th scope="row">${fate.device}</th>
+        <th scope="row" class="nowrap">${fate.device}</th>
         <td><${Outcome} kind=${fate.outcome} /></td>
         <td class="num nowrap">${fate.ms < 0 ? "–" : milliseconds(fate.ms)}</td>
         <td class="second">${[fate.stage && `by ${fate.stage}`, fate.code && `device says ${fate.code}`, fate.detail]

@@ -6,7 +6,7 @@ import { historyOf, KEPT } from "../live.js";
 import { colour, whenThemed } from "../theme.js";
 
 const CHARTS = [["Rate, events a second", 1, rate], ["Oldest age", 2, duration], ["Lag, records", 3, count]];
-const HEIGHT = 132;
+const HEIGHT = 120;
 let library = null;
 
 export function FlowChart({ row, sample }) {
@@ -64,7 +64,7 @@ function options(width, format) {
       y: { range: (self, from, to) => [0, Math.max(to ?? 0, 0.001) * 1.15] },
     },
     axes: [
-      { ...axis, space: 70, values: (self, at) => at.map((seconds) => clock(seconds * 1000).slice(0, 5)) },
+      { ...axis, size: 26, space: 44, incrs: [60, 120, 300], values: (self, at) => at.map((seconds) => clock(seconds * 1000).slice(0, 5)) },
       { ...axis, size: 52, space: 34, values: (self, at) => at.map((value) => (value === 0 ? "0" : format(value))) },
     ],
     series: [{}, { stroke: colour("accent"), width: 1.5, fill: colour("accent-soft"), points: { show: false } }],

@@ -1,6 +1,6 @@
 // Where everything of the pipeline's drawing stands. Pure: a pipeline and a width in, boxes and lines out.
 
-/** The narrowest width, px, at which the drawing can be read; below it the table alone is shown. */
+/** The narrowest width, px, at which the drawing can be read; on less it is scrolled. */
 export const NARROWEST = 820;
 
 const NODE = 56; // height of a box
@@ -9,10 +9,11 @@ const BETWEEN = 10;
 const LABEL = 24; // height of a lane's name
 const PAD = 12;
 const SOURCE = 84;
-const END = 96;
+const END = 112;
 
 /**
- * `{height, bands, nodes, links, source, end}`; a node has `row`, `x`, `y`, `w`, `h`, a band its `lane` or `title`, a
+ * `{height, bands, nodes, links, source, end}`; a node has `row`, `x`, `y`, `w`, `h`, and `room` for
+ * words below it, a band its `lane` or `title`, a
  * link its `path`, and the `row` whose rate it carries.
  */
 export function laidOut(pipeline, width) {
@@ -24,9 +25,9 @@ export function laidOut(pipeline, width) {
   const bottom = lanes.length * (BAND + BETWEEN);
   const middle = (bottom - BETWEEN) / 2;
   const placed = lanes.map(({ lane, y }) => lane.stages.map((row, index) => ({
-    row, x: column(1 + index), y: y + LABEL, w: box, h: NODE,
+    row, x: column(1 + index), y: y + LABEL, w: box, h: NODE, room: row.stage === "notify" ? 2 * box + gap : box,
   })));
-  const head = { row: pipeline.heads[0], x: column(0), y: middle - NODE / 2, w: box, h: NODE };
+  const head = { row: pipeline.heads[0], x: column(0), y: middle - NODE / 2, w: box, h: NODE, room: 0 };
   const source = { x: 0, y: middle - 22, w: SOURCE, h: 44 };
   const end = { x: width - END, y: middle - NODE / 2, w: END, h: NODE };
   const providers = providersAt(pipeline.providers, bandX, bottom, width - bandX);
@@ -46,7 +47,7 @@ function providersAt(providers, x, y, width) {
   const gap = 12;
   const box = (width - 2 * PAD - (providers.length - 1) * gap) / Math.max(1, providers.length);
   const nodes = providers.flatMap(({ stages }, index) => stages.map((row, number) => ({
-    row, x: x + PAD + index * (box + gap), y: y + LABEL + 4 + number * (NODE + 26), w: box, h: NODE,
+    row, x: x + PAD + index * (box + gap), y: y + LABEL + 4 + number * (NODE + 26), w: box, h: NODE, room: box,
   })));
   return { nodes, height: LABEL + 4 + 2 * (NODE + 26) };
 }

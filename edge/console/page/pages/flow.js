@@ -27,7 +27,7 @@ export function Flow({ topology }) {
       <${Status} tone=${connected ? "ok" : "none"} pill=${true}>${connected ? "Live" : "Connecting …"}<//>
     <//>
     <${Totals} pipeline=${pipeline} figures=${figures} sample=${sample} />
-    <section class="panel diagram" aria-label="Pipeline">
+    <section class="panel diagram" aria-label="Pipeline" tabindex="0">
       <${FlowDiagram} pipeline=${pipeline} figures=${figures} sample=${sample} chosen=${chosen} onChoose=${setChosen} />
     </section>
     <${Panel} title=${titleOf(row)} end=${html`<span>last 5 minutes · worker ${row.worker}</span>`} id="chosen-row">
@@ -55,8 +55,7 @@ function Totals({ pipeline, figures, sample }) {
     ["Backlog", count(sum(({ lag }) => lag)), "records behind"],
     ["Dropped", rate(sum(({ drops }) => Object.values(drops).reduce((all, each) => all + each, 0))), "a second, all reasons"],
   ];
-  if (sample?.edge?.connections != null) tiles.push(["Devices online", count(sample.edge.connections), "sockets"]);
-  if (sample?.dead_letters_open != null) tiles.push(["Dead letters", count(sample.dead_letters_open), "open"]);
+  if (sample?.edge?.up) tiles.push(["Devices online", count(sample.edge.sessions), "sockets"]);
   return html`<dl class="tiles">${tiles.map(([name, value, unit]) => html`<div key=${name}>
     <dt>${name}</dt><dd><strong>${value}</strong> <span>${unit}</span></dd></div>`)}</dl>`;
 }

@@ -41,6 +41,7 @@ function Shown({ letter }) {
     <${Facts} facts=${[
       ["State", html`<${Outcome} kind=${letter.state} />${letter.placed && html`${" "}<a class="mono" href=${linkTo("event", letter.placed.split(":"))}>${letter.placed}</a>`}`],
       ["Reason", html`<strong>${letter.reason}</strong>`],
+      ["Event id", letter.event_id],
       ["Kept", html`<${Time} at=${letter.at ?? letter.time} />`],
       ["Came from", html`<code>${origin.topic} ${origin.partition}:${origin.offset}</code>`],
       ["Key", letter.key && html`<code>${letter.key}</code>`],
@@ -51,7 +52,7 @@ function Shown({ letter }) {
     ${Object.keys(letter.headers ?? {}).length > 0 && html`<h3>Headers</h3><${Facts} facts=${Object.entries(letter.headers).map(
       ([name, value]) => [name, html`<code>${value}</code>`])} />`}
     <h3>Original bytes</h3>
-    ${letter.hidden ? html`<p class="aside">Hidden: they need the right <code>payload</code>.</p>` : html`<${Original} base64=${letter.base64} />`}`;
+    ${letter.hidden ? html`<p class="aside">Hidden: they need the right <code>payload</code>.</p>` : html`<${Original} base64=${letter.original} />`}`;
 }
 
 /** As text where they are text, else in hex. */

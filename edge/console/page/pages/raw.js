@@ -1,17 +1,19 @@
 // The record as it was published: headers for all, the body for those who may see payloads.
 
+import { bytes } from "../format.js";
 import { html } from "../html.js";
 import { Facts } from "../parts/layout.js";
 
-/** `raw`: `{headers, body, hidden}`. */
+/** `raw`: `{key, headers, body, encoding, hidden, size}`. */
 export function Raw({ raw, may }) {
-  if (!raw) return html`<p class="note">The record is not there any more: retention has removed it.</p>`;
   const headers = Object.entries(raw.headers);
   return html`
-    ${headers.length > 0 && html`<${Facts} facts=${headers.map(([name, value]) => [name, html`<code>${value}</code>`])} />`}
+    <${Facts} facts=${[["Key", raw.key], ["Size", bytes(raw.size)]]} />
+    ${headers.length > 0 && html`<h3>Headers</h3><${Facts} facts=${headers.map(([name, value]) => [name, html`<code>${value}</code>`])} />`}
+    <h3>Body</h3>
     ${raw.hidden ? html`<p class="aside">The payload is hidden. It needs the right <code>payload</code>; you may
         ${" "}${may.join(", ")}.</p>`
-      : raw.body ? html`<${Body} text=${raw.body} />` : html`<p class="note">It has no body.</p>`}`;
+      : raw.body ? html`<${Body} text=${raw.body} label=${raw.encoding === "base64" ? "Body in base64" : "Body"} />` : html`<p class="note">It has no body.</p>`}`;
 }
 
 /** A body as it came, JSON set in lines; it may be scrolled by keyboard. */

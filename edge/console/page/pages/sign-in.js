@@ -24,7 +24,7 @@ export function SignIn({ why, onSession }) {
         <input id="token" type="password" autocomplete="current-password" required aria-describedby="token-hint"
           value=${token} onInput=${(event) => setToken(event.currentTarget.value)} />
       <//>
-      <button class="button primary wide" disabled=${work.busy || !token.trim()}>
+      <button class="button primary wide" disabled=${work.busy}>
         ${work.busy ? "Signing in …" : "Sign in"}</button>
       <p class="hint">No token yet? <code>lockstep operator NAME</code> prints one that may look;
         with <code>--write</code> it may change too. <code>make demo</code> prints a link that signs you in.</p>

@@ -1,5 +1,6 @@
 // A dry run: what would become of an event for this account if it came now. Nothing is written.
 
+import { plural, readable } from "../format.js";
 import { html, useState } from "../html.js";
 import { post } from "../api.js";
 import { useWork } from "../parts/asked.js";
@@ -55,13 +56,16 @@ function bodyOf({ type, data, ago, devices }) {
 }
 
 function Result({ result }) {
+  const gates = result.verdicts.map(({ verdict, why, ...gate }) => ({ ...gate, passed: verdict === "passed", detail: why }));
+  const refused = result.outcome && result.outcome.kind !== "stored";
   return html`
-    <p>${result.outcome ? html`It would end here: <${Outcome} kind=${result.outcome} pill=${true} />`
+    <p>${refused ? html`It would end as <${Outcome} kind=${result.outcome.kind} pill=${true} />${" "}${readable(result.outcome.why)}`
       : html`<${Status} tone="ok" pill=${true}>It would pass every gate<//>`}
       ${result.lane && html`${" "}<span class="tag">lane ${result.lane}</span>`}</p>
-    ${stagesOf({ gates: result.verdicts, steps: [] }).map((stage) => html`<div key=${stage.name}>
+    <p class="hint">Judged against the last ${plural(result.judged_against, "event")} of the account.</p>
+    ${stagesOf({ gates, steps: [] }).map((stage) => html`<div key=${stage.name}>
       <h3>${stage.name}</h3><${Gates} gates=${stage.gates} /></div>`)}
     ${result.devices.length > 0 && html`<div><h3>devices</h3><table class="gates"><tbody>${result.devices.map((device) => html`
-      <tr key=${device.device}><th scope="row">${device.device}</th><td><${Outcome} kind=${device.would} /></td>
+      <tr key=${device.id}><th scope="row">${device.id}</th><td><${Outcome} kind=${device.would} /></td>
         <td>${device.why}</td></tr>`)}</tbody></table></div>`}`;
 }

@@ -1,7 +1,7 @@
 // The way of an event: each stage with the verdict of its gates and what it did, in the order of time.
 
 import { html } from "../html.js";
-import { milliseconds } from "../format.js";
+import { milliseconds, readable } from "../format.js";
 import { Empty } from "../parts/states.js";
 import { Shape, TONES } from "../parts/status.js";
 
@@ -40,12 +40,12 @@ export function Gates({ gates }) {
     <tbody>${gates.map(({ gate, passed, detail }) => html`<tr key=${gate} class=${passed ? "" : "refused"}>
       <th scope="row">${gate}</th>
       <td class="nowrap tone-${passed ? "ok" : "bad"}"><${Shape} tone=${passed ? "ok" : "bad"} /> ${passed ? "passed" : "refused"}</td>
-      <td>${detail}</td></tr>`)}</tbody></table>`;
+      <td title=${detail}>${readable(detail)}</td></tr>`)}</tbody></table>`;
 }
 
 function Step({ ms, what, where, devices, detail }) {
   return html`<li><span class="step-ms">${ms < 0 ? "–" : `+${milliseconds(ms)}`}</span>
     <span><span class="tone-${TONES[what] ?? "move"}">${what}</span>
       ${where && html`${" "}<code>${where}</code>`}${devices?.length > 0 && html`${" "}for ${devices.join(", ")}`}
-      ${detail && html`${" "}<span class="second">${detail}</span>`}</span></li>`;
+      ${detail && html`${" "}<span class="second" title=${detail}>${readable(detail)}</span>`}</span></li>`;
 }

@@ -3,9 +3,9 @@
 import { html } from "../html.js";
 import { absolute, count, milliseconds } from "../format.js";
 import { Panel, Scroll } from "../parts/layout.js";
+import { Place } from "../parts/place.js";
 import { Empty } from "../parts/states.js";
 import { Outcome } from "../parts/status.js";
-import { linkTo } from "../router.js";
 
 const DELAYS = [["p50", "half within"], ["p99", "99 % within"], ["max", "longest"]];
 
@@ -16,14 +16,15 @@ export function Verdict({ result }) {
   if (!result.events) return html`<${Empty} title="No event of this use case in that time">Choose a longer time, or publish some.<//>`;
   return html`
     <${Panel} title="What becomes of ${count(result.events)} events" flush=${true} end=${window}>
-      ${result.truncated && html`<p class="aside">There were more: the newest are judged.</p>`}
+      ${result.partitions.judged < result.partitions.of && html`<p class="aside">There were too many events: ${result.partitions.judged} of
+        ${" "}${result.partitions.of} partitions are judged, each whole.</p>`}
       <table class="compare"><thead><tr><th scope="col">Outcome</th><th scope="col" class="num">Now</th><th scope="col" class="num">Then</th>
         <th scope="col" class="num">Change</th><th scope="col" aria-hidden="true" class="bars-head"></th></tr></thead>
       <tbody>${kinds.map((kind) => html`<${Row} key=${kind} kind=${kind} now=${result.now[kind] ?? 0} then=${result.then[kind] ?? 0}
         all=${result.events} />`)}</tbody></table>
     <//>
     <${Delay} delay=${result.delay_ms} />
-    <${Examples} examples=${result.examples} />`;
+    <${Examples} examples=${result.examples} changed=${result.changed} />`;
 }
 
 function Row({ kind, now, then, all }) {
@@ -48,11 +49,15 @@ function Delay({ delay }) {
     <td class="num">${milliseconds(delay.now?.[key])}</td><td class="num"><strong>${milliseconds(delay.then?.[key])}</strong></td></tr>`)}</tbody></table><//>`;
 }
 
-function Examples({ examples }) {
-  if (!examples?.length) return html`<p class="note">No event would have ended otherwise.</p>`;
-  return html`<${Panel} title="Events that would end otherwise" flush=${true} end=${`${count(examples.length)} of them`}><${Scroll} label="Examples"><table>
+function Examples({ examples, changed }) {
+  if (!changed) return html`<p class="note">No event would have ended otherwise.</p>`;
+  return html`<${Panel} title="Events that would end otherwise" flush=${true} end=${`${count(examples.length)} of ${count(changed)}`}><${Scroll} label="Examples" long=${true}><table>
     <thead><tr><th scope="col">Event</th><th scope="col">Now</th><th scope="col">Then</th></tr></thead>
-    <tbody>${examples.map((each) => html`<tr key=${`${each.partition}:${each.offset}:${each.event}`}>
-      <td><a class="mono" href=${linkTo("event", [String(each.partition), String(each.offset)])}>${each.event}</a></td>
-      <td><${Outcome} kind=${each.now} /></td><td><${Outcome} kind=${each.then} /></td></tr>`)}</tbody></table><//><//>`;
+    <tbody>${examples.map((each) => html`<tr key=${`${each.event.partition}:${each.event.offset}`}>
+      <td><${Place} at=${each.event} text=${each.event.id} /></td>
+      <td><${End} end=${each.now} /></td><td><${End} end=${each.then} /></td></tr>`)}</tbody></table><//><//>`;
+}
+
+function End({ end: { outcome, why, lane } }) {
+  return html`<span title=${why}><${Outcome} kind=${outcome} /></span>${lane && html`${" "}<span class="tag">${lane}</span>`}`;
 }

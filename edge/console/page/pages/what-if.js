@@ -28,14 +28,14 @@ export function WhatIf({ topology }) {
       <${Panel} title="Rules"><form class="form" onSubmit=${submit}>
         <${Field} name="what-case" label="Use case"><select id="what-case" value=${name}
           onChange=${({ currentTarget }) => { setName(currentTarget.value); setChanges({}); }}>
-          ${topology.use_cases.map((each) => html`<option key=${each.name}>${each.name}</option>`)}</select><//>
+          ${topology.use_cases.map((each) => html`<option key=${each.name} value=${each.name}>${each.name}</option>`)}</select><//>
         <${Field} name="what-age" label="Max age" hint="Now ${useCase.max_age}. A number and s, m, h or d."><input id="what-age" pattern="[0-9]+(ms|s|m|h|d)"
           required aria-describedby="what-age-hint" value=${value("max_age", useCase.max_age)} onInput=${change("max_age")} /><//>
         <${Field} name="what-merge" label="Merge rule" hint="Now ${useCase.merge}."><select id="what-merge" aria-describedby="what-merge-hint"
           value=${value("merge", useCase.merge)} onChange=${change("merge")}>${MERGES.filter((each) => each !== "union" || useCase.merge_field)
-            .map((each) => html`<option key=${each}>${each}</option>`)}</select><//>
+            .map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select><//>
         <${Field} name="what-lane" label="Lane" hint="Now ${laneOf(useCase)}."><select id="what-lane" aria-describedby="what-lane-hint"
-          value=${value("lane", laneOf(useCase))} onChange=${change("lane")}>${topology.lanes.map((each) => html`<option key=${each}>${each}</option>`)}</select><//>
+          value=${value("lane", laneOf(useCase))} onChange=${change("lane")}>${topology.lanes.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select><//>
         <${Field} name="what-minutes" label="Over the last"><select id="what-minutes" value=${minutes}
           onChange=${({ currentTarget }) => setMinutes(Number(currentTarget.value))}>
           ${SPANS.map(([span, label]) => html`<option key=${span} value=${span}>${label}</option>`)}</select><//>
