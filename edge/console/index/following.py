@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from edge.console.index.shelf import Bounds
@@ -29,7 +27,7 @@ class Moved(Exception):
 
 
 class Following:
-    """Opens the index, then follows the topics until `stop`."""
+    """Opens the index, then follows the topics until `close`."""
 
     def __init__(self, settings: Settings, index: Index) -> None:
         self._settings = settings
@@ -37,14 +35,24 @@ class Following:
         self._stopping = threading.Event()
         self._ids: dict[str, bytes] = {}
         self._troubles = dict.fromkeys(WORDS, "starting")
+        self._threads = [
+            threading.Thread(target=self._run, args=(name,), name=f"index {name}", daemon=True) for name in WORDS
+        ]
 
-    def threads(self) -> list[threading.Thread]:
-        """One for each topic, not started yet."""
-        return [threading.Thread(target=self._run, args=(name,), name=f"index {name}", daemon=True) for name in WORDS]
+    def start(self) -> None:
+        """Follow on threads from now on."""
+        for thread in self._threads:
+            thread.start()
 
-    def stop(self) -> None:
-        """Say that it is over."""
+    def close(self) -> None:
+        """End the threads, and write what is not written. Blocks."""
         self._stopping.set()
+        for thread in self._threads:
+            thread.join(_STOP_S)
+        try:
+            self._index.close()
+        except OSError as error:
+            log.warning("the newest part of the search index is not written: %s", error)
 
     def _run(self, topic: str) -> None:
         """Begin again after every trouble but a defect's, which is logged and tried again too: search is no duty."""
@@ -108,22 +116,3 @@ class Following:
     def _say(self, topic: str, trouble: str) -> None:
         self._troubles[topic] = trouble
         self._index.trouble = "; ".join(filter(None, self._troubles.values()))
-
-
-@contextmanager
-def kept_up(settings: Settings, index: Index, report: Callable[[str], None] = log.warning) -> Iterator[Following]:
-    """The index follows its topics within the block, and is written at its end."""
-    following = Following(settings, index)
-    threads = following.threads()
-    for thread in threads:
-        thread.start()
-    try:
-        yield following
-    finally:
-        following.stop()
-        for thread in threads:
-            thread.join(_STOP_S)
-        try:
-            index.close()
-        except OSError as error:
-            report(f"the newest part of the search index is not written: {error}")

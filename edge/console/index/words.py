@@ -47,15 +47,20 @@ def word(kind: Kind, text: str) -> int:
     return crc32(text.encode(errors="replace"), crc32(_SALTS[kind]))
 
 
-def words_of_event(record: Record) -> list[int]:
-    """Of a record of `ingest`: the id of its event, also where it is none that lockstep takes."""
+def event_id(record: Record) -> str:
+    """The id of the event in a record of `ingest`, also where it is none that lockstep takes; empty: it has none."""
     for name, value in record.headers:
-        if name == _ID:
-            return [word("event", (value or b"").decode(errors="replace"))]
+        if name.lower() == _ID:
+            return (value or b"").decode(errors="replace")
     try:
-        id_ = _event(record.value or b"").id
+        return _event(record.value or b"").id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return []
+        return ""
+
+
+def words_of_event(record: Record) -> list[int]:
+    """Of a record of `ingest`: the id of its event."""
+    id_ = event_id(record)
     return [word("event", id_)] if id_ else []
 
 
