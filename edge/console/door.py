@@ -87,6 +87,11 @@ class Door:
         """Whether the operator has a right."""
         return right in self._found(request)[1].may
 
+    def stands(self, request: web.Request) -> bool:
+        """Whether the request's session, which it does not use, and its operator are still there."""
+        session = self._sessions.peek(request.cookies.get(self._cookie, ""))
+        return session is not None and self._callers.operator_with(session.token) is not None
+
     def check(self, request: web.Request) -> None:
         """Refuse what another site makes a browser send, and what has no session. Raises Problem."""
         safe = request.method in _SAFE

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Final
 
+from edge.console.index.store import Index, State
 from edge.console.sessions import Sessions
 from streams.health import Check
 from streams.metrics import Metrics, build_info
@@ -17,8 +18,9 @@ STUCK_S: Final = 15.0
 class Health:
     """The probes read what the loop has noted. A console without its stores is ready: it says what is away."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, index: Index) -> None:
         self._sessions = sessions
+        self._index = index
         self._turned = time.monotonic()
 
     async def run(self) -> None:
@@ -41,3 +43,8 @@ class Health:
         """The numbers of the console, for /metrics."""
         build_info(metrics)
         metrics.gauge("console_sessions", "Operators' sessions that are open.", lambda: len(self._sessions))
+        metrics.gauge("console_index_bytes", "Bytes of the search index on disk.", lambda: self._state().nbytes)
+        metrics.gauge("console_index_behind_records", "Records not in the index yet.", lambda: self._state().behind)
+
+    def _state(self) -> State:
+        return self._index.state(int(time.time() * 1000))

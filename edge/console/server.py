@@ -15,11 +15,24 @@ from aiohttp import web
 
 from edge.callers import BadCallers, Callers
 from edge.console import pipeline
+from edge.console.accounts import Accounts
 from edge.console.answers import careful
+from edge.console.dead_letters import DeadLetterPages
 from edge.console.door import Door, guarded
+from edge.console.events import Events
 from edge.console.files import Files
+from edge.console.flow.pages import Flow
+from edge.console.flow.sampler import Sampler, addresses
 from edge.console.health import Health
+from edge.console.index.following import Following
+from edge.console.index.store import Index
+from edge.console.kafka import Topics
+from edge.console.play import Play
+from edge.console.search import Search
 from edge.console.sessions import Sessions
+from edge.console.simulate import Simulate
+from edge.console.stores import Later
+from edge.console.what_if import WhatIf
 from edge.problems import problems
 from streams.health import Probes, serve_health
 from streams.metrics import Metrics
@@ -56,10 +69,16 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         listening = stack.enter_context(_listening(settings.console.host, settings.console.port))
         sessions = Sessions(time.monotonic)
         door = Door(callers, sessions, settings.console.https)
-        health = Health(sessions)
-        app = application(settings, topology, door)
-        tasks = await _start(stack, health.run(), _reload(callers))
-        await _open(stack, app, listening)
+        index = Index(Path(settings.data_dir) / "console", topology.partitions, settings.console.index_bytes)
+        following = Following(settings, index)
+        following.start()
+        stack.push_async_callback(asyncio.to_thread, following.close)
+        later = Later(settings, topology)
+        sampler = Sampler(addresses(settings.console.targets), topology)
+        health = Health(sessions, index)
+        tasks = await _start(stack, health.run(), _reload(callers), later.run())
+        await _open(stack, application(settings, topology, Parts(door, index, later, sampler)), listening)
+        stack.push_async_callback(sampler.close)
         metrics = Metrics()
         health.export(metrics)
         probes = Probes(health.live, health.ready, metrics.registry)
@@ -67,12 +86,34 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         yield Running(listening.getsockname()[1], health_port, tasks)
 
 
-def application(settings: Settings, topology: Topology, door: Door) -> web.Application:
+class Parts(NamedTuple):
+    """What pages share."""
+
+    door: Door
+    found: Index
+    later: Later
+    sampler: Sampler
+
+
+def application(settings: Settings, topology: Topology, parts: Parts) -> web.Application:
     """All pages and calls."""
     edge = pipeline.edge_of(settings)["http"]
-    app = web.Application(middlewares=[problems, guarded(door)], client_max_size=_MAX_REQUEST)
+    app = web.Application(middlewares=[problems, guarded(parts.door)], client_max_size=_MAX_REQUEST)
     app.on_response_prepare.append(careful(edge))
-    for routes in (door.routes(), pipeline.routes(settings, topology), Files().routes()):
+    door, index, later, topics = parts.door, parts.found, parts.later, Topics(settings)
+    for routes in (
+        door.routes(),
+        pipeline.routes(settings, topology),
+        Flow(parts.sampler, door).routes(),
+        Search(settings, topology, index, topics, door).routes(),
+        Events(settings, topology, topics, door).routes(),
+        Accounts(settings, topology, index, topics, later, door).routes(),
+        Simulate(settings, topology, index, topics, later, door).routes(),
+        DeadLetterPages(settings, topology, topics, door).routes(),
+        WhatIf(settings, topology, topics, door).routes(),
+        Play(settings, topology, door).routes(),
+        Files().routes(),
+    ):
         app.router.add_routes(routes)
     return app
 

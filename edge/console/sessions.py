@@ -57,14 +57,18 @@ class Sessions:
 
     def find(self, id_: str) -> Session | None:
         """The session of a request, which counts as a use of it; None where it has ended."""
+        found = self.peek(id_)
+        if found is not None:
+            found.used = self._clock()
+            self._open.move_to_end(id_)
+        return found
+
+    def peek(self, id_: str) -> Session | None:
+        """The same without a use of it."""
         found = self._open.get(id_)
-        if found is None:
-            return None
-        if found.is_over(self._clock()):
+        if found is not None and found.is_over(self._clock()):
             del self._open[id_]
             return None
-        found.used = self._clock()
-        self._open.move_to_end(id_)
         return found
 
     def end(self, id_: str) -> None:
