@@ -28,6 +28,7 @@ from edge.console.index.following import Following
 from edge.console.index.store import Index
 from edge.console.kafka import Topics
 from edge.console.play import Play
+from edge.console.publish import Publish
 from edge.console.search import Search
 from edge.console.sessions import Sessions
 from edge.console.simulate import Simulate
@@ -74,10 +75,12 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         following.start()
         stack.push_async_callback(asyncio.to_thread, following.close)
         later = Later(settings, topology)
+        publish = Publish(settings, door)
+        stack.push_async_callback(asyncio.to_thread, publish.close)
         sampler = Sampler(addresses(settings.console.targets), topology)
         health = Health(sessions, index)
         tasks = await _start(stack, health.run(), _reload(callers), later.run())
-        await _open(stack, application(settings, topology, Parts(door, index, later, sampler)), listening)
+        await _open(stack, application(settings, topology, Parts(door, index, later, sampler, publish)), listening)
         stack.push_async_callback(sampler.close)
         metrics = Metrics()
         health.export(metrics)
@@ -93,6 +96,7 @@ class Parts(NamedTuple):
     found: Index
     later: Later
     sampler: Sampler
+    publish: Publish
 
 
 def application(settings: Settings, topology: Topology, parts: Parts) -> web.Application:
@@ -112,6 +116,7 @@ def application(settings: Settings, topology: Topology, parts: Parts) -> web.App
         DeadLetterPages(settings, topology, topics, door).routes(),
         WhatIf(settings, topology, topics, door).routes(),
         Play(settings, topology, door).routes(),
+        parts.publish.routes(),
         Files().routes(),
     ):
         app.router.add_routes(routes)

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from deploy.local.pipeline import Member
 from deploy.local.ports import free_ports
+from examples.demo.play import Play
+from streams.check import load_file
+from streams.settings import read_settings
+from tests import node
 from tests.console.browser import Browser, Served
-from tests.e2e.conftest import prepare, running
+from tests.console.chromium import browser, tab
+from tests.console.screen import Screen
+from tests.e2e.conftest import Prepare, prepare
 from tests.e2e.system import WORKERS, System
+from tests.unit.fakes import ROOT
 
-__all__ = ["prepare", "running"]
+__all__ = ["prepare"]
+#: What the page is made of, as its makers release it, and what judges it.
+PAGE_PACKAGES = ROOT / "tests" / "console" / "page"
+PICTURES = ROOT / "docs" / "images"
+#: Writes a picture of a page under a name.
+Picture = Callable[[Screen, str], Awaitable[None]]
+
+
+@pytest.fixture(scope="package")
+def running(prepare: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system that all tests of the folder share; its edge is called by the console's page too."""
+    with prepare(f"console-{uuid.uuid4().hex[:8]}.", tmp_path_factory.mktemp("console")) as made:
+        made.pipeline.environment["LOCKSTEP_EDGE__ORIGINS"] = '["*"]'
+        made.start()
+        yield made
 
 
 @pytest.fixture(scope="package")
@@ -66,3 +91,45 @@ async def writer(console: Served) -> AsyncIterator[Browser]:
     async with Browser(console) as browser:
         await browser.sign_in("all")
         yield browser
+
+
+@pytest.fixture(scope="package")
+def demo(running: System) -> str:
+    """The demo's household has lived its day; where its last event lies."""
+    settings = read_settings(running.environment())
+    play = Play(settings, load_file(settings.topology, settings))
+    asyncio.run(play.run())  # whether all went as it should is what its own test asks
+    return "{}/{}".format(*play.place)
+
+
+@pytest.fixture(scope="package")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A browser that all tests of the folder share."""
+    with browser(tmp_path_factory.mktemp("chromium")) as address:
+        yield address
+
+
+@pytest.fixture
+async def screen(chromium: str) -> AsyncIterator[Screen]:
+    """A tab of its own, of which nobody has signed in."""
+    async with tab(chromium) as connection:
+        found = Screen(connection)
+        await found.size(1280, 860)
+        yield found
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script that finds what keeps people from using a page."""
+    return (node.installed(PAGE_PACKAGES) / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Picture:
+    """Takes the pictures of the documentation; with SCREENSHOTS=1 they take the place of those there."""
+    folder = PICTURES if os.environ.get("SCREENSHOTS") else tmp_path
+
+    async def take(screen: Screen, name: str) -> None:
+        await screen.picture(folder / f"console-{name}.png")
+
+    return take

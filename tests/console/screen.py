@@ -89,7 +89,9 @@ class Screen:
         seen = []
         for _ in range(most):
             await self.press("Tab")
-            said = await self.run("(({innerText, ariaLabel, id}) => `${ariaLabel ?? ''}|${innerText}|${id}`)(document.activeElement)")
+            said = await self.run(
+                "(({innerText, ariaLabel, id}) => `${ariaLabel ?? ''}|${innerText}|${id}`)(document.activeElement)"
+            )
             seen.append(said)
             if text in said:
                 assert await self.run("getComputedStyle(document.activeElement).outlineStyle") == "solid", said
@@ -127,5 +129,9 @@ class Screen:
         """Write what is to be seen as a PNG."""
         await self.run("document.fonts.ready.then(() => true)")
         said = await self.connection.call("Page.captureScreenshot", format="png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(said["data"]))
+        _write(path, base64.b64decode(said["data"]))
+
+
+def _write(path: Path, picture: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(picture)
