@@ -54,7 +54,7 @@ class Running(NamedTuple):
 
 
 async def serve(settings: Settings, topology: Topology) -> None:
-    """Serve until cancelled. Raises OSError for a port that is taken, BadCallers, and what stopped a task."""
+    """Serve until cancelled. Raises OSError for a port that is taken, BadCallers, BadTarget, what stopped a task."""
     async with running(settings, topology) as console:
         log.info("the console is at http://%s:%d", settings.console.host, console.port)
         ended, _ = await asyncio.wait(console.tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -65,7 +65,7 @@ async def serve(settings: Settings, topology: Topology) -> None:
 @asynccontextmanager
 async def running(settings: Settings, topology: Topology) -> AsyncIterator[Running]:
     """A console; leaving the block ends it. See `serve`."""
-    callers = Callers(Path(settings.ingest.callers))
+    callers, targets = Callers(Path(settings.ingest.callers)), addresses(settings.console.targets)
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(_listening(settings.console.host, settings.console.port))
         sessions = Sessions(time.monotonic)
@@ -77,7 +77,7 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         later = Later(settings, topology)
         publish = Publish(settings, door)
         stack.push_async_callback(asyncio.to_thread, publish.close)
-        sampler = Sampler(addresses(settings.console.targets), topology)
+        sampler = Sampler(targets, topology)
         health = Health(sessions, index)
         tasks = await _start(stack, health.run(), _reload(callers), later.run())
         await _open(stack, application(settings, topology, Parts(door, index, later, sampler, publish)), listening)

@@ -23,6 +23,9 @@ _CENTRE: Final = """(() => {
   const box = found.getBoundingClientRect();
   return [box.x + box.width / 2, box.y + box.height / 2];
 })()"""
+#: What is said of the element that has the focus: its id, and its label or else the text of a button or link.
+_FOCUSED: Final = """(({innerText, ariaLabel, id, tagName}) =>
+  `${id}|${ariaLabel ?? (["A", "BUTTON"].includes(tagName) ? innerText : "")}`)(document.activeElement)"""
 _CHOOSE: Final = """(() => {
   const found = document.querySelector(%s);
   found.value = %s;
@@ -89,9 +92,7 @@ class Screen:
         seen = []
         for _ in range(most):
             await self.press("Tab")
-            said = await self.run(
-                "(({innerText, ariaLabel, id}) => `${ariaLabel ?? ''}|${innerText}|${id}`)(document.activeElement)"
-            )
+            said = await self.run(_FOCUSED)
             seen.append(said)
             if text in said:
                 assert await self.run("getComputedStyle(document.activeElement).outlineStyle") == "solid", said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -43,31 +44,36 @@ async def test_without_servers_every_page_says_what_is_away(tmp_path: Path, monk
     """503 with the store's own words where it is needed, answers where it is not; search tells of its trouble."""
     monkeypatch.setattr(reader, "_TIMEOUT", 0.5)
     settings = alone(tmp_path)
-    async with running(settings, load_file(settings.topology, settings, handlers=False)) as served:
-        console = Served(f"http://127.0.0.1:{served.port}", {"alone": TOKEN})
-        async with Browser(console) as browser:
+    async with AsyncExitStack() as servers:
+        topology = load_file(settings.topology, settings, handlers=False)
+        served = await servers.enter_async_context(running(settings, topology))
+        async with Browser(Served(f"http://127.0.0.1:{served.port}", {"alone": TOKEN})) as browser:
             assert (await browser.sign_in("alone")).status == 200
-            assert (await browser.get("topology")).status == 200
-            events, letters, what_if = await asyncio.gather(
-                browser.get("events/0/0"),
-                browser.get("dead-letters"),
-                browser.post("what-if", {"use_case": "my-list"}),
-            )
-            for answer in (events, letters, what_if):
-                assert (answer.status, answer.problem) == (503, "kafka-unavailable")
-            account = await browser.get("accounts/anna")
-            assert (account.status, account.problem) == (503, "unavailable")
-            search = (await browser.get("search?q=anna")).body
-            assert search["hits"] == []
-            assert search["index"]["trouble"]
-            flow = (await browser.get("flow")).body
-            assert flow["conservation"]["state"] == "unknown"
-            assert not any(row["up"] for row in flow["workers"])
-            no_key = await browser.post("play/token", {"account": "a", "device": "b", "type": "tv"})
-            assert (no_key.status, no_key.problem) == (404, "no-play-key")
+            await what_is_away(browser)
             stream = asyncio.create_task(browser.lines("flow/stream", 100))
             await asyncio.sleep(0.2)
-    assert len(await stream) < 100  # it ends with the console
+            await servers.aclose()
+            assert len(await stream) < 100  # it ends with the console
+
+
+async def what_is_away(browser: Browser) -> None:
+    """Each page's own word for it."""
+    assert (await browser.get("topology")).status == 200
+    answers = await asyncio.gather(
+        browser.get("events/0/0"), browser.get("dead-letters"), browser.post("what-if", {"use_case": "my-list"})
+    )
+    for answer in answers:
+        assert (answer.status, answer.problem) == (503, "kafka-unavailable")
+    account = await browser.get("accounts/anna")
+    assert (account.status, account.problem) == (503, "unavailable")
+    search = (await browser.get("search?q=anna")).body
+    assert search["hits"] == []
+    assert search["index"]["trouble"]
+    flow = (await browser.get("flow")).body
+    assert flow["conservation"]["state"] == "unknown"
+    assert not any(row["up"] for row in flow["workers"])
+    no_key = await browser.post("play/token", {"account": "a", "device": "b", "type": "tv"})
+    assert (no_key.status, no_key.problem) == (404, "no-play-key")
 
 
 async def test_addresses_of_workers_that_are_none(tmp_path: Path) -> None:

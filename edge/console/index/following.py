@@ -18,7 +18,7 @@ _PATIENCE_S: Final = 0.5
 _LOOK_S: Final = 5.0  # between two looks at the ends of the partitions
 _AGAIN_S: Final = 5.0  # until Kafka is asked again
 _AT_ONCE: Final = 2000  # records
-_STOP_S: Final = 20.0
+_STOP_S: Final = 3.0
 log = logging.getLogger(__name__)
 
 
@@ -47,8 +47,9 @@ class Following:
     def close(self) -> None:
         """End the threads, and write what is not written. Blocks."""
         self._stopping.set()
-        for thread in self._threads:
-            thread.join(_STOP_S)
+        until = time.monotonic() + _STOP_S
+        for thread in self._threads:  # one that waits for a Kafka that is away is left alone
+            thread.join(max(0.0, until - time.monotonic()))
         try:
             self._index.close()
         except OSError as error:

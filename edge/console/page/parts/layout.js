@@ -36,9 +36,9 @@ export function Choice({ label, value, options, onChoose }) {
   </div>`;
 }
 
-/** A wide table in a region that scrolls by itself, by keyboard too; `long`: downwards as well. */
+/** A wide table in a box that scrolls by itself, by keyboard too; `long`: downwards as well. */
 export function Scroll({ label, long = false, children }) {
-  return html`<div class="scroll ${long ? "long" : ""}" role="region" aria-label=${label} tabindex="0">${children}</div>`;
+  return html`<div class="scroll ${long ? "long" : ""}" role="group" aria-label=${label} tabindex="0">${children}</div>`;
 }
 
 /** Names and what stands for each: `[name, value]`, without those whose value is empty. */
