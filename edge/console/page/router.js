@@ -32,7 +32,7 @@ export function usePlace() {
   return place;
 }
 
-/** The operator's token that a link brought, "" where it brought none; it leaves the address and the history at once. */
+/** The operator's token that a link brought, "" for none; it leaves the address and the history at once. */
 export function takeToken() {
   const match = /^#token=(.+)$/.exec(location.hash);
   if (!match) return "";

@@ -6,8 +6,8 @@ export function keyOf({ worker, stage, name, lane }) {
 }
 
 /**
- * The pipeline as rows: `route`; for each lane its `stages`, which one worker runs; for each provider its own. A row has
- * `id`, `stage`, `lane`, `platform`, `worker`, `group`, and the `keys` of the figures that it adds up.
+ * The pipeline as rows: its heads; for each lane its `stages`, which one worker runs; for each provider its own.
+ * A row has `id`, `stage`, `lane`, `platform`, `worker`, `group`, and the `keys` of the figures that it adds up.
  */
 export function pipelineOf(topology) {
   const rows = new Map();

@@ -1,4 +1,4 @@
-// Virtual devices: the real client of JavaScript, one for each, which outlive the page that shows them until it is closed.
+// Virtual devices: the real client of JavaScript, one for each. They go on while another page is shown.
 
 import { post } from "./api.js";
 import { useEffect, useState } from "./html.js";
@@ -10,7 +10,10 @@ const SHOWN = 30;
 const devices = new Map();
 const listeners = new Set();
 
-/** All virtual devices, drawn again when one changes. Each is `{id, type, account, state, on, items, pushes, pulls, merged, error}`. */
+/**
+ * All virtual devices; whoever asks is drawn again when one changes. Of each: `on`, `live` and `state` say how it is
+ * connected, `error` what ended it, `items` what came last, and `pushes`, `pulls` and `merged` count what came.
+ */
 export function useDevices() {
   const [, setTurn] = useState(0);
   useEffect(() => {
@@ -26,8 +29,8 @@ export function add(account, type, url) {
   let number = 1;
   while (devices.has(`${account}/${type}-${number}`)) number++;
   const device = {
-    key: `${account}/${type}-${number}`, id: `${type}-${number}`, type, account, url, on: false, live: false, state: "off",
-    cursor: "", items: [], pushes: 0, pulls: 0, merged: 0, error: null,
+    key: `${account}/${type}-${number}`, id: `${type}-${number}`, type, account, url, cursor: "",
+    on: false, live: false, state: "off", items: [], pushes: 0, pulls: 0, merged: 0, error: null,
   };
   devices.set(device.key, device);
   switchOn(device);
@@ -43,7 +46,7 @@ export function drop(device) {
 /** Switch a device on: it registers, catches up from where it was, and is live. */
 export function switchOn(device) {
   const client = new Device({
-    url: device.url, device: device.id, type: device.type, appVersion: "2.0", token: async () => (await tokenOf(device)).token,
+    url: device.url, device: device.id, type: device.type, appVersion: "2.0", token: () => tokenOf(device),
     cursors: { load: () => device.cursor, save: (cursor) => void (device.cursor = cursor) },
     resync: () => {}, watch: (frame) => client === device.client && watch(device, frame),
   });
@@ -68,7 +71,7 @@ export function dropAll() {
 }
 
 async function tokenOf({ account, id, type }) {
-  return post("/play/token", { account, device: id, type });
+  return (await post("/play/token", { account, device: id, type })).token;
 }
 
 function watch(device, frame) {

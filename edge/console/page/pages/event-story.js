@@ -12,6 +12,7 @@ import { linkTo } from "../router.js";
 import { Raw } from "./raw.js";
 import { Timeline } from "./timeline.js";
 
+/** The event at a place in ingest. */
 export function EventStory({ partition, offset, session }) {
   const asked = useAsked(`/events/${encodeURIComponent(partition)}/${encodeURIComponent(offset)}`);
   return html`<${Asked} asked=${asked} what="the event">${(trace) => html`
@@ -60,7 +61,8 @@ function toneOf({ devices, gates, verdict }) {
 }
 
 function Devices({ devices }) {
-  return html`<${Panel} title="Devices" flush=${true} end=${devices.length ? plural(devices.length, "targeted device") : ""}>
+  return html`<${Panel} title="Devices" flush=${true}
+    end=${devices.length ? plural(devices.length, "targeted device") : ""}>
     ${devices.length ? html`<${Scroll} label="Devices"><table>
       <thead><tr><th scope="col">Device</th><th scope="col">Outcome</th><th scope="col" class="num">After</th>
         <th scope="col">Why</th></tr></thead>
@@ -71,6 +73,7 @@ function Devices({ devices }) {
         <td class="second">${[fate.stage && `by ${fate.stage}`, fate.code && `device says ${fate.code}`, fate.detail]
           .filter(Boolean).join("; ")}</td>
       </tr>`)}</tbody></table><//>`
-    : html`<${Empty} title="No device was targeted">The event ended before devices were chosen: see the gate that refused it.<//>`}
+    : html`<${Empty}
+      title="No device was targeted">The event ended before devices were chosen: see the gate that refused it.<//>`}
   <//>`;
 }

@@ -12,14 +12,17 @@ import { EventStory } from "./event-story.js";
 
 const PLACE = /^(\d{1,9}):(\d{1,18})$/;
 
+/** The page: what was found, or one event. */
 export function EventPage({ place, session }) {
   const [partition, offset] = place.parts;
   const query = place.query.q ?? "";
   const asked = query || (offset ? `${partition}:${offset}` : "");
   return html`
-    <${Head} title="Event" lead="Why did this device get it, or not? Search by the id of an event, an account or a device." />
+    <${Head} title="Event"
+      lead="Why did this device get it, or not? Search by the id of an event, an account or a device." />
     <${Search} key=${asked} query=${asked} />
-    ${offset ? html`<${EventStory} key=${`${partition}:${offset}`} partition=${partition} offset=${offset} session=${session} />`
+    ${offset ? html`<${EventStory} key=${`${partition}:${offset}`} partition=${partition} offset=${offset}
+      session=${session} />`
       : html`<${Hits} query=${query} />`}`;
 }
 
@@ -49,7 +52,9 @@ function Hits({ query }) {
   }
   return html`<${Asked} asked=${asked} what="what was found">${({ hits, index, whole }) => html`
     <${Panel} title="Found" flush=${true} end=${html`<${Reach} index=${index} />`}>
-      ${hits.length ? html`<${Table} hits=${hits} />${!whole && html`<p class="aside">There may be more: the search stopped after a second.</p>`}` : html`<${Empty} title="Nothing has this id">
+      ${hits.length ? html`<${Table} hits=${hits} />${!whole && html`
+        <p class="aside">There may be more: the search stopped after a second.</p>`}` : html`
+          <${Empty} title="Nothing has this id">
         Ids must be whole. What is older than the index, or not indexed yet, is found by its partition:offset.<//>`}
     <//>`}<//>`;
 }
@@ -57,21 +62,25 @@ function Hits({ query }) {
 function Reach({ index }) {
   if (!index || index.to == null) return html`<span>The index is empty so far.</span>`;
   if (index.trouble) return html`<${Status} tone="warn">${index.trouble}<//>`;
-  return html`<span title="${absolute(index.from)} to ${absolute(index.to)}">Index: last ${relative(index.from).replace(" ago", "")}${
-    index.behind ? `, ${count(index.behind)} records behind` : ", up to date"}</span>`;
+  const span = relative(index.from).replace(" ago", "");
+  return html`<span title="${absolute(index.from)} to ${absolute(index.to)}">Index: last ${span}, ${
+    index.behind ? `${count(index.behind)} records behind` : "up to date"}</span>`;
 }
 
 function Table({ hits }) {
   return html`<${Scroll} label="What was found"><table>
-    <thead><tr><th scope="col">Kind</th><th scope="col">Id</th><th scope="col">Account</th><th scope="col">When</th></tr></thead>
+    <thead><tr><th scope="col">Kind</th><th scope="col">Id</th><th scope="col">Account</th><th scope="col">When</th>
+      </tr></thead>
     <tbody>${hits.map((hit) => html`<tr key=${`${hit.kind}-${hit.id}-${hit.partition}-${hit.offset}`}>
       <td><span class="tag">${hit.kind}</span></td>
-      <td><a class="mono" href=${destination(hit)}>${hit.id}</a>${hit.type && html`${" "}<span class="muted">${hit.type}</span>`}</td>
+      <td><a class="mono" href=${destination(hit)}>${hit.id}</a>${hit.type && html`${" "}<span class="muted">
+        ${hit.type}</span>`}</td>
       <td><a href=${linkTo("account", [hit.account])}>${hit.account}</a></td>
       <td class="nowrap"><${Time} at=${hit.at} /></td>
     </tr>`)}</tbody></table><//>`;
 }
 
 function destination(hit) {
-  return hit.kind === "event" ? linkTo("event", [String(hit.partition), String(hit.offset)]) : linkTo("account", [hit.account]);
+  if (hit.kind !== "event") return linkTo("account", [hit.account]);
+  return linkTo("event", [String(hit.partition), String(hit.offset)]);
 }

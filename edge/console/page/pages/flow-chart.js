@@ -9,6 +9,7 @@ const CHARTS = [["Rate, events a second", 1, rate], ["Oldest age", 2, duration],
 const HEIGHT = 120;
 let library = null;
 
+/** `row`: of the pipeline; drawn again with each sample. */
 export function FlowChart({ row, sample }) {
   return html`<div class="charts">${CHARTS.map(([title, index, format]) => html`<${Chart} key=${title} title=${title}
     row=${row} index=${index} format=${format} sample=${sample} />`)}</div>`;
@@ -52,6 +53,10 @@ function dataOf(row, index) {
   return [history[0], history[index]];
 }
 
+function minute(seconds) {
+  return clock(seconds * 1000).slice(0, 5);
+}
+
 function options(width, format) {
   const axis = {
     stroke: colour("ink-3"), font: "11px Inter, sans-serif", grid: { stroke: colour("line"), width: 1 },
@@ -64,7 +69,7 @@ function options(width, format) {
       y: { range: (self, from, to) => [0, Math.max(to ?? 0, 0.001) * 1.15] },
     },
     axes: [
-      { ...axis, size: 26, space: 44, incrs: [60, 120, 300], values: (self, at) => at.map((seconds) => clock(seconds * 1000).slice(0, 5)) },
+      { ...axis, size: 26, space: 44, incrs: [60, 120, 300], values: (self, times) => times.map(minute) },
       { ...axis, size: 52, space: 34, values: (self, at) => at.map((value) => (value === 0 ? "0" : format(value))) },
     ],
     series: [{}, { stroke: colour("accent"), width: 1.5, fill: colour("accent-soft"), points: { show: false } }],

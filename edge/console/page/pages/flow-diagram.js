@@ -6,6 +6,7 @@ import { laidOut, NARROWEST } from "./flow-layout.js";
 
 const CHARACTER = 5.9; // px, on average, of the small type
 
+/** `figures`: of each row by its id; `chosen`: the row whose last minutes are shown. */
 export function FlowDiagram({ pipeline, figures, sample, chosen, onChoose }) {
   const [frame, seen] = useWidth();
   const width = Math.max(seen, NARROWEST);
@@ -14,7 +15,8 @@ export function FlowDiagram({ pipeline, figures, sample, chosen, onChoose }) {
       width=${width} height=${plan.height}
       aria-label="The pipeline from ingest through route, and in each lane notify, store and push, to the devices">
     ${plan.bands.map((band) => html`<${Band} key=${band.lane?.name ?? band.title} band=${band} />`)}
-    ${plan.links.map(({ path, row, faint }) => html`<path key=${path} class="flow-link ${faint ? "faint" : ""}" d=${path}
+    ${plan.links.map(({ path, row, faint }) => html`<path key=${path} class="flow-link ${faint ? "faint" : ""}"
+      d=${path}
       stroke-width=${faint ? 1.5 : thickness(figures.get(row?.id)?.rate)} />`)}
     <${Place} box=${plan.source} title="ingest" />
     <${Place} box=${plan.end} title="edge" figure=${sample?.edge?.up ? plural(sample.edge.sessions, "socket") : ""} />
@@ -63,11 +65,13 @@ function Node({ node: { row, x, y, w, h, room }, figures, chosen, onChoose }) {
   return html`<g class="flow-node ${chosen ? "chosen" : ""} ${isDown ? "down" : ""}" onClick=${() => onChoose(row.id)}>
     <rect x=${x} y=${y} width=${w} height=${h} rx="6" />
     <text class="flow-title" x=${x + 10} y=${y + 22}>${name}</text>
-    <text class="flow-rate" x=${x + w - 10} y=${y + 22} text-anchor="end">${isDown ? "down" : `${rate(figures?.rate)}/s`}</text>
+    <text class="flow-rate" x=${x + w - 10} y=${y + 22} text-anchor="end">
+      ${isDown ? "down" : `${rate(figures?.rate)}/s`}</text>
     <text class="flow-small" x=${x + 10} y=${y + 42}>age ${duration(figures?.age)}</text>
     <text class="flow-small ${figures?.lag > 1000 ? "warn" : ""}" x=${x + w - 10} y=${y + 42} text-anchor="end">
       lag ${count(figures?.lag)}</text>
-    ${lines(drops, room).map((text, index) => html`<text key=${index} class="flow-drops" x=${x + 4} y=${y + h + 15 + 15 * index}>${text}</text>`)}
+    ${lines(drops, room).map((text, index) => html`<text key=${index} class="flow-drops" x=${x + 4}
+      y=${y + h + 15 + 15 * index}>${text}</text>`)}
   </g>`;
 }
 

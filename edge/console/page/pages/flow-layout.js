@@ -32,7 +32,9 @@ export function laidOut(pipeline, width) {
   const end = { x: width - END, y: middle - NODE / 2, w: END, h: NODE };
   const providers = providersAt(pipeline.providers, bandX, bottom, width - bandX);
   const bands = lanes.map(({ lane, y }) => ({ lane, x: bandX, y, w: column(3) + box + PAD - bandX, h: BAND }));
-  if (providers.nodes.length) bands.push({ title: "Providers", x: bandX, y: bottom, w: width - bandX, h: providers.height });
+  if (providers.nodes.length) {
+    bands.push({ title: "Providers", x: bandX, y: bottom, w: width - bandX, h: providers.height });
+  }
   const links = [
     { path: line(source, head), row: head.row },
     ...placed.flatMap((nodes) => linked(head, nodes, end)),
@@ -56,7 +58,8 @@ function linked(head, nodes, end) {
   const chain = nodes.slice(1).map((node, index) => ({ path: line(nodes[index], node), row: node.row }));
   if (!nodes.length) return chain;
   return [
-    { path: curve(head, nodes[0]), row: nodes[0].row }, ...chain, { path: curve(nodes.at(-1), end), row: nodes.at(-1).row },
+    { path: curve(head, nodes[0]), row: nodes[0].row }, ...chain,
+    { path: curve(nodes.at(-1), end), row: nodes.at(-1).row },
   ];
 }
 

@@ -12,6 +12,7 @@ import { FlowTable } from "./flow-table.js";
 
 const LIGHTS = { ok: "ok", broken: "bad", unknown: "none" };
 
+/** The page: totals, the drawing, the last minutes of one stage, and all of it as a table. */
 export function Flow({ topology }) {
   const { sample, connected } = useFlow();
   const pipeline = useMemo(() => pipelineOf(topology), [topology]);
@@ -45,15 +46,19 @@ function Light({ conservation }) {
     ${state === "broken" && html`<span class="small"> ${detail}</span>`}</span>`;
 }
 
+function total(numbers) {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}
+
 function Totals({ pipeline, figures, sample }) {
   const known = [...figures.values()].filter(Boolean);
-  const sum = (of) => (known.length ? known.reduce((all, each) => all + (of(each) ?? 0), 0) : null);
+  const sum = (of) => (known.length ? total(known.map((each) => of(each) ?? 0)) : null);
   const oldest = known.length ? Math.max(...known.map(({ age }) => age ?? 0)) : null;
   const tiles = [
     ["Events in", rate(figures.get(pipeline.heads[0]?.id)?.rate), "a second"],
     ["Oldest waiting", duration(oldest), "at any stage"],
     ["Backlog", count(sum(({ lag }) => lag)), "records behind"],
-    ["Dropped", rate(sum(({ drops }) => Object.values(drops).reduce((all, each) => all + each, 0))), "a second, all reasons"],
+    ["Dropped", rate(sum(({ drops }) => total(Object.values(drops)))), "a second, all reasons"],
   ];
   if (sample?.edge?.up) tiles.push(["Devices online", count(sample.edge.sessions), "sockets"]);
   return html`<dl class="tiles">${tiles.map(([name, value, unit]) => html`<div key=${name}>

@@ -13,7 +13,8 @@ export function Inbox({ inbox, devices, lanes }) {
   const { rows, heads, cursors } = inbox;
   const used = lanes.filter((lane) => heads[lane] || rows.some((row) => row.lane === lane));
   return html`<${Panel} title="Inbox" flush=${true} end=${rows.length ? plural(rows.length, "newest row") : ""}>
-    ${used.length > 0 && html`<${Cursors} used=${used} rows=${rows} heads=${heads} cursors=${cursors} devices=${devices} />`}
+    ${used.length > 0 && html`<${Cursors} used=${used} rows=${rows} heads=${heads} cursors=${cursors}
+      devices=${devices} />`}
     ${rows.length ? html`<${Rows} rows=${rows} />`
       : html`<${Empty} title="The inbox is empty">Rows come with the first event, and leave when its life is over.<//>`}
   <//>`;
@@ -22,11 +23,14 @@ export function Inbox({ inbox, devices, lanes }) {
 /** Positions are offsets in ingest, where the account has one partition. */
 function Cursors({ used, rows, heads, cursors, devices }) {
   return html`<${Scroll} label="Cursors"><table>
-    <thead><tr><th scope="col">Read up to</th>${used.map((lane) => html`<th scope="col" key=${lane}>${lane}</th>`)}</tr></thead>
+    <thead><tr><th scope="col">Read up to</th>${used.map((lane) => html`<th scope="col" key=${lane}>
+      ${lane}</th>`)}</tr></thead>
     <tbody>
-      <tr><th scope="row">head of the lane</th>${used.map((lane) => html`<td key=${lane} class="mono">${heads[lane]?.offset ?? UNKNOWN}</td>`)}</tr>
+      <tr><th scope="row">head of the lane</th>${used.map((lane) => html`<td key=${lane} class="mono">
+        ${heads[lane]?.offset ?? UNKNOWN}</td>`)}</tr>
       ${devices.map(({ id }) => html`<tr key=${id}><th scope="row" class="nowrap">${id}</th>
-        ${used.map((lane) => html`<td key=${lane}><${Position} at=${cursors[id]?.[lane]} lane=${lane} rows=${rows} head=${heads[lane]} /></td>`)}</tr>`)}
+        ${used.map((lane) => html`<td key=${lane}><${Position} at=${cursors[id]?.[lane]} lane=${lane} rows=${rows}
+          head=${heads[lane]} /></td>`)}</tr>`)}
     </tbody></table><//>`;
 }
 
@@ -41,13 +45,16 @@ function Position({ at, lane, rows, head }) {
 
 function Rows({ rows }) {
   return html`<${Scroll} label="Inbox rows" long=${true}><table>
-    <thead><tr><th scope="col">Lane</th><th scope="col">Type</th><th scope="col">Happened</th><th scope="col">Readable until</th>
+    <thead><tr><th scope="col">Lane</th><th scope="col">Type</th><th scope="col">Happened</th>
+      <th scope="col">Readable until</th>
       <th scope="col">Events</th><th scope="col">Payload</th></tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${row.id}>
       <td><span class="tag">${row.lane}</span></td><td>${row.type}</td>
       <td class="nowrap"><${Time} at=${row.time} /></td><td class="nowrap"><${Time} at=${row.expires} /></td>
       <td><${Place} at=${row.event} text=${row.events[0]} />
-        ${row.events.length > 1 && html`${" "}<span class="tag" title=${row.events.join(", ")}>${row.events.length} merged</span>`}</td>
-      <td class="payload">${row.hidden ? html`<span class="muted">hidden</span>` : html`<code title=${row.body}>${row.body || UNKNOWN}</code>`}</td>
+        ${row.events.length > 1 && html`${" "}<span class="tag" title=${row.events.join(", ")}>
+          ${row.events.length} merged</span>`}</td>
+      <td class="payload">${row.hidden ? html`<span class="muted">hidden</span>` : html`<code title=${row.body}>
+        ${row.body || UNKNOWN}</code>`}</td>
     </tr>`)}</tbody></table><//>`;
 }

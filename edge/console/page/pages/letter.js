@@ -12,6 +12,7 @@ import { Time } from "../parts/time.js";
 import { linkTo } from "../router.js";
 import { Body } from "./raw.js";
 
+/** `onDone` is called when something was done to it. */
 export function Letter({ partition, offset, session, onDone, onClose }) {
   const path = `/dead-letters/${encodeURIComponent(partition)}/${encodeURIComponent(offset)}`;
   const asked = useAsked(path);
@@ -39,7 +40,8 @@ function Shown({ letter }) {
   const { origin, event } = letter;
   return html`
     <${Facts} facts=${[
-      ["State", html`<${Outcome} kind=${letter.state} />${letter.placed && html`${" "}<a class="mono" href=${linkTo("event", letter.placed.split(":"))}>${letter.placed}</a>`}`],
+      ["State", html`<${Outcome} kind=${letter.state} />${letter.placed && html`${" "}
+        <a class="mono" href=${linkTo("event", letter.placed.split(":"))}>${letter.placed}</a>`}`],
       ["Reason", html`<strong>${letter.reason}</strong>`],
       ["Event id", letter.event_id],
       ["Kept", html`<${Time} at=${letter.at ?? letter.time} />`],
@@ -48,11 +50,14 @@ function Shown({ letter }) {
       ["Size", bytes(letter.size)],
     ]} />
     ${letter.detail && html`<p>${letter.detail}</p>`}
-    ${event && html`<h3>Decoded</h3><${Facts} facts=${Object.entries(event).map(([name, value]) => [name, String(value)])} />`}
-    ${Object.keys(letter.headers ?? {}).length > 0 && html`<h3>Headers</h3><${Facts} facts=${Object.entries(letter.headers).map(
+    ${event && html`<h3>Decoded</h3>
+      <${Facts} facts=${Object.entries(event).map(([name, value]) => [name, String(value)])} />`}
+    ${Object.keys(letter.headers ?? {}).length > 0 && html`<h3>Headers</h3>
+      <${Facts} facts=${Object.entries(letter.headers).map(
       ([name, value]) => [name, html`<code>${value}</code>`])} />`}
     <h3>Original bytes</h3>
-    ${letter.hidden ? html`<p class="aside">Hidden: they need the right <code>payload</code>.</p>` : html`<${Original} base64=${letter.original} />`}`;
+    ${letter.hidden ? html`<p class="aside">Hidden: they need the right <code>payload</code>.</p>`
+      : html`<${Original} base64=${letter.original} />`}`;
 }
 
 /** As text where they are text, else in hex. */
@@ -60,17 +65,22 @@ function Original({ base64 }) {
   if (!base64) return html`<p class="note">None.</p>`;
   const raw = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   try {
-    return html`<${Body} label="Original bytes as text" text=${new TextDecoder("utf-8", { fatal: true }).decode(raw)} />`;
+    return html`
+      <${Body} label="Original bytes as text" text=${new TextDecoder("utf-8", { fatal: true }).decode(raw)} />`;
   } catch {
-    return html`<${Body} label="Original bytes in hex" text=${[...raw].map((byte) => byte.toString(16).padStart(2, "0")).join(" ")} />`;
+    return html`<${Body} label="Original bytes in hex"
+      text=${[...raw].map((byte) => byte.toString(16).padStart(2, "0")).join(" ")} />`;
   }
 }
 
 function Actions({ letter, session, onAsk }) {
-  if (!session.may.includes("write")) return html`<p class="aside">To replay or discard needs the right <code>write</code>.</p>`;
+  if (!session.may.includes("write")) return html`
+    <p class="aside">To replay or discard needs the right <code>write</code>.</p>`;
   return html`<div class="buttons">
-    <button class="button primary" disabled=${letter.state !== "open"} onClick=${() => onAsk("replay")}>Replay …</button>
-    <button class="button danger" disabled=${letter.state !== "open"} onClick=${() => onAsk("discard")}>Discard …</button>
+    <button class="button primary" disabled=${letter.state !== "open"}
+      onClick=${() => onAsk("replay")}>Replay …</button>
+    <button class="button danger" disabled=${letter.state !== "open"}
+      onClick=${() => onAsk("discard")}>Discard …</button>
     ${letter.state !== "open" && html`<span class="small second">It is ${letter.state} already.</span>`}
   </div>`;
 }
@@ -79,10 +89,12 @@ function Question({ question, letter, work, onYes, onNo }) {
   const where = `${letter.partition}:${letter.offset}`;
   if (question === "replay") {
     return html`<${Confirm} title="Replay letter ${where}?" yes="Replay" work=${work} onYes=${onYes} onNo=${onNo}>
-      <p>The original record is published to ingest again, with its own id. Where what was wrong (<strong>${letter.reason}</strong>)
+      <p>The original record is published to ingest again, with its own id. Where what was wrong (<strong>
+        ${letter.reason}</strong>)
         is not mended, it comes back here.</p><p>It is logged with your name.</p><//>`;
   }
-  return html`<${Confirm} title="Discard letter ${where}?" yes="Discard" danger=${true} work=${work} onYes=${onYes} onNo=${onNo}>
+  return html`<${Confirm} title="Discard letter ${where}?" yes="Discard" danger=${true} work=${work} onYes=${onYes}
+    onNo=${onNo}>
     <p>It is marked as done with and will not be published. Its bytes stay until retention removes them.</p>
     <p>It is logged with your name.</p><//>`;
 }

@@ -10,37 +10,44 @@ import { linkTo } from "../router.js";
 import { sample, typesOf } from "../samples.js";
 
 const BURST = 3;
+const FIRST = "member.plan.changed"; // all devices get it, at once
 let sent = 0;
 
+/** A form; what is sent is about `account`. */
 export function Send({ account, topology }) {
   const types = typesOf(topology);
-  const [type, setType] = useState(types.find((each) => each.type === "member.plan.changed")?.type ?? types[0]?.type ?? "");
-  const [data, setData] = useState(() => JSON.stringify(sample(type)));
+  const first = types.find((each) => each.type === FIRST) ?? types[0];
+  const [type, setType] = useState(first?.type ?? "");
+  const [text, setText] = useState(() => JSON.stringify(sample(type)));
   const [edited, setEdited] = useState(false);
   const [work, send] = useWork(async (times) => {
-    const given = parsed(data);
-    const bodies = Array.from({ length: times }, () => ({ account, type, data: edited ? given : sample(type, sent++) }));
+    const given = parsed(text);
+    const data = () => (edited ? given : sample(type, sent++));
+    const bodies = Array.from({ length: times }, () => ({ account, type, data: data() }));
     return Promise.all(bodies.map((body) => post("/play/events", body)));
   });
   const choose = ({ currentTarget: { value } }) => {
     setType(value);
-    setData(JSON.stringify(sample(value)));
+    setText(JSON.stringify(sample(value)));
     setEdited(false);
   };
   const write = ({ currentTarget: { value } }) => {
-    setData(value);
+    setText(value);
     setEdited(true);
   };
   return html`<${Panel} title="Publish">
-    <div class="form-row">
+    <div class="form-row even">
       <${Field} name="send-type" label="Event type"><select id="send-type" value=${type} onChange=${choose}>
-        ${types.map(({ type: name, useCase }) => html`<option key=${name} value=${name}>${name} (${useCase})</option>`)}</select><//>
-      <${Field} name="send-data" label="Data, as JSON"><textarea id="send-data" class="one-line" rows="1" spellcheck=${false}
-        value=${data} onInput=${write}></textarea><//>
+        ${types.map(({ type: name, useCase }) => html`<option key=${name} value=${name}>
+          ${name} (${useCase})</option>`)}</select><//>
+      <${Field} name="send-data" label="Data, as JSON"><textarea id="send-data" rows="2"
+        spellcheck=${false}
+        value=${text} onInput=${write}></textarea><//>
     </div>
     <div class="buttons">
       <button class="button primary" disabled=${work.busy || !account} onClick=${() => send(1)}>Publish</button>
-      <button class="button" disabled=${work.busy || !account} onClick=${() => send(BURST)}>Publish ${BURST} at once</button>
+      <button class="button" disabled=${work.busy || !account}
+        onClick=${() => send(BURST)}>Publish ${BURST} at once</button>
       <span class="small second" role="status">${work.value && html`<${Said} placed=${work.value} />`}</span>
     </div>
     ${work.error && html`<${Failed} error=${work.error} />`}
@@ -49,6 +56,6 @@ export function Send({ account, topology }) {
 
 function Said({ placed }) {
   const { partition, offset } = placed.at(-1);
-  return html`Published ${placed.length === 1 ? "" : `${placed.length}, the last `}at
+  return html`Published ${placed.length === 1 ? "" : `${placed.length}, the last `}at${" "}
     <a class="mono" href=${linkTo("event", [String(partition), String(offset)])}>${partition}:${offset}</a>`;
 }

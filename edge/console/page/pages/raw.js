@@ -9,11 +9,13 @@ export function Raw({ raw, may }) {
   const headers = Object.entries(raw.headers);
   return html`
     <${Facts} facts=${[["Key", raw.key], ["Size", bytes(raw.size)]]} />
-    ${headers.length > 0 && html`<h3>Headers</h3><${Facts} facts=${headers.map(([name, value]) => [name, html`<code>${value}</code>`])} />`}
+    ${headers.length > 0 && html`<h3>Headers</h3><${Facts} facts=${headers.map(([name, value]) => [name, html`<code>
+      ${value}</code>`])} />`}
     <h3>Body</h3>
     ${raw.hidden ? html`<p class="aside">The payload is hidden. It needs the right <code>payload</code>; you may
         ${" "}${may.join(", ")}.</p>`
-      : raw.body ? html`<${Body} text=${raw.body} label=${raw.encoding === "base64" ? "Body in base64" : "Body"} />` : html`<p class="note">It has no body.</p>`}`;
+      : raw.body ? html`<${Body} text=${raw.body} label=${raw.encoding === "base64" ? "Body in base64" : "Body"} />`
+        : html`<p class="note">It has no body.</p>`}`;
 }
 
 /** A body as it came, JSON set in lines; it may be scrolled by keyboard. */

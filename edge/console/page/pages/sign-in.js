@@ -20,7 +20,8 @@ export function SignIn({ why, onSession }) {
       <p class="brand"><${Mark} /> lockstep</p>
       <h1 id="title">Sign in to the console</h1>
       ${said && html`<p class="failed" role="alert">${said}</p>`}
-      <${Field} name="token" label="Operator token" hint="It is kept by the server for this session, never in this browser.">
+      <${Field} name="token" label="Operator token"
+        hint="It is kept by the server for this session, never in this browser.">
         <input id="token" type="password" autocomplete="current-password" required aria-describedby="token-hint"
           value=${token} onInput=${(event) => setToken(event.currentTarget.value)} />
       <//>

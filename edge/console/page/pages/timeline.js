@@ -9,7 +9,8 @@ import { Shape, TONES } from "../parts/status.js";
 export function Timeline({ trace }) {
   const stages = stagesOf(trace);
   if (!stages.length) {
-    return html`<${Empty} title="No stage has said anything of it yet">It is in ingest. Is the worker <code>router</code> up?<//>`;
+    return html`<${Empty}
+      title="No stage has said anything of it yet">It is in ingest. Is the worker <code>router</code> up?<//>`;
   }
   return html`<ol class="timeline">${stages.map((stage) => html`<${Stage} key=${stage.name} ...${stage} />`)}</ol>`;
 }
@@ -30,16 +31,19 @@ function Stage({ name, gates, steps }) {
   return html`<li class="stage">
     <h3><${Shape} tone=${refused ? "bad" : "ok"} /> ${name}</h3>
     ${gates.length > 0 && html`<${Gates} gates=${gates} />`}
-    ${steps.length > 0 && html`<ul class="steps">${steps.map((step) => html`<${Step} key=${`${step.ms}${step.what}${step.where}${step.devices}`} ...${step} />`)}</ul>`}
+    ${steps.length > 0 && html`<ul class="steps">${steps.map((step) => html`
+      <${Step} key=${`${step.ms}${step.what}${step.where}${step.devices}`} ...${step} />`)}</ul>`}
   </li>`;
 }
 
 /** Verdicts of gates with the numbers that decided. */
 export function Gates({ gates }) {
-  return html`<table class="gates"><thead class="visually-hidden"><tr><th>Gate</th><th>Verdict</th><th>Numbers</th></tr></thead>
+  return html`<table class="gates"><thead class="visually-hidden"><tr><th>Gate</th><th>Verdict</th><th>Numbers</th>
+    </tr></thead>
     <tbody>${gates.map(({ gate, passed, detail }) => html`<tr key=${gate} class=${passed ? "" : "refused"}>
       <th scope="row">${gate}</th>
-      <td class="nowrap tone-${passed ? "ok" : "bad"}"><${Shape} tone=${passed ? "ok" : "bad"} /> ${passed ? "passed" : "refused"}</td>
+      <td class="nowrap tone-${passed ? "ok" : "bad"}">
+        <${Shape} tone=${passed ? "ok" : "bad"} /> ${passed ? "passed" : "refused"}</td>
       <td title=${detail}>${readable(detail)}</td></tr>`)}</tbody></table>`;
 }
 

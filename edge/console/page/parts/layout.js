@@ -38,7 +38,8 @@ export function Choice({ label, value, options, onChoose }) {
 
 /** A wide table in a box that scrolls by itself, by keyboard too; `long`: downwards as well. */
 export function Scroll({ label, long = false, children }) {
-  return html`<div class="scroll ${long ? "long" : ""}" role="group" aria-label=${label} tabindex="0">${children}</div>`;
+  return html`<div class="scroll ${long ? "long" : ""}" role="group" aria-label=${label} tabindex="0">
+    ${children}</div>`;
 }
 
 /** Names and what stands for each: `[name, value]`, without those whose value is empty. */
