@@ -130,6 +130,10 @@ def picture(tmp_path: Path) -> Picture:
     folder = PICTURES if os.environ.get("SCREENSHOTS") else tmp_path
 
     async def take(screen: Screen, name: str) -> None:
+        await screen.run("scrollTo(0, 0)")
+        height = await screen.run("document.documentElement.scrollHeight")
+        await screen.size(1280, min(max(int(height), 860), 1280))
         await screen.picture(folder / f"console-{name}.png")
+        await screen.size(1280, 860)
 
     return take

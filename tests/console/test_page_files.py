@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,7 @@ def test_a_module_is_one_short_concept(name: str) -> None:
     assert lines[0].startswith("// "), name
     assert len(lines) <= MOST_LINES
     assert max(map(len, lines)) <= MOST_COLUMNS
-    bare = [
-        line for before, line in zip(lines, lines[1:], strict=False) if line.startswith("export") and "*/" not in before
-    ]
+    bare = [line for before, line in pairwise(lines) if line.startswith("export") and "*/" not in before]
     assert bare == []
     checked = subprocess.run(
         ["node", "--check", "--input-type=module", "-"], input=text, text=True, capture_output=True

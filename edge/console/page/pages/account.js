@@ -12,6 +12,9 @@ import { go } from "../router.js";
 import { Inbox } from "./inbox.js";
 import { Simulate } from "./simulate.js";
 
+/** Said of everything up to an event. */
+const RANGES = ["acked", "pulled"];
+
 /** The page: which account, and all of it. */
 export function Account({ place, topology }) {
   const [account] = place.parts;
@@ -78,7 +81,7 @@ function Outcomes({ outcomes }) {
         <td class="nowrap"><${Time} at=${outcome.at} /></td>
         <td title=${outcome.reason}><${Outcome} kind=${outcome.outcome} /></td>
         <td>${outcome.devices.join(", ") || "–"}</td>
-        <td class="nowrap"><${Place} at=${outcome.event} />${outcome.lane && html`${" "}
+        <td class="nowrap"><${Place} at=${outcome.event} />${RANGES.includes(outcome.outcome) && html`${" "}
           <span class="muted">and before, ${outcome.lane}</span>`}</td>
       </tr>`)}</tbody></table><//>`
     : html`<${Empty} title="Nothing was said of this account yet">Outcomes are kept for seven days.<//>`}

@@ -5,17 +5,20 @@ import { html, useEffect, useRef } from "../html.js";
 import { historyOf, KEPT } from "../live.js";
 import { colour, whenThemed } from "../theme.js";
 
-const CHARTS = [["Rate, events a second", 1, rate], ["Oldest age", 2, duration], ["Lag, records", 3, count]];
+/** Title, which of the figures, how it is written, and how far the scale goes at least. */
+const CHARTS = [
+  ["Rate, events a second", 1, rate, 1], ["Oldest age", 2, duration, 0.01], ["Lag, records", 3, count, 10],
+];
 const HEIGHT = 120;
 let library = null;
 
 /** `row`: of the pipeline; drawn again with each sample. */
 export function FlowChart({ row, sample }) {
-  return html`<div class="charts">${CHARTS.map(([title, index, format]) => html`<${Chart} key=${title} title=${title}
-    row=${row} index=${index} format=${format} sample=${sample} />`)}</div>`;
+  return html`<div class="charts">${CHARTS.map(([title, index, format, least]) => html`<${Chart}
+    key=${title} title=${title} row=${row} index=${index} format=${format} least=${least} sample=${sample} />`)}</div>`;
 }
 
-function Chart({ title, row, index, format, sample }) {
+function Chart({ title, row, index, format, least, sample }) {
   const frame = useRef(null);
   const chart = useRef(null);
   const draw = () => chart.current?.setData(dataOf(row, index));
@@ -26,7 +29,7 @@ function Chart({ title, row, index, format, sample }) {
       const { default: Plot } = await library;
       if (over) return;
       chart.current?.destroy();
-      chart.current = new Plot(options(frame.current.clientWidth, format), dataOf(row, index), frame.current);
+      chart.current = new Plot(options(frame.current.clientWidth, format, least), dataOf(row, index), frame.current);
     };
     make();
     const themed = whenThemed(make);
@@ -57,7 +60,7 @@ function minute(seconds) {
   return clock(seconds * 1000).slice(0, 5);
 }
 
-function options(width, format) {
+function options(width, format, least) {
   const axis = {
     stroke: colour("ink-3"), font: "11px Inter, sans-serif", grid: { stroke: colour("line"), width: 1 },
     ticks: { show: false },
@@ -66,7 +69,7 @@ function options(width, format) {
     width, height: HEIGHT, legend: { show: false }, cursor: { y: false, points: { size: 6 } },
     scales: {
       x: { time: true, range: (self, from, to) => [(to ?? Date.now() / 1000) - KEPT, to ?? Date.now() / 1000] },
-      y: { range: (self, from, to) => [0, Math.max(to ?? 0, 0.001) * 1.15] },
+      y: { range: (self, from, to) => [0, Math.max(to ?? 0, least) * 1.15] },
     },
     axes: [
       { ...axis, size: 26, space: 44, incrs: [60, 120, 300], values: (self, times) => times.map(minute) },

@@ -11,7 +11,7 @@ import { Time } from "../parts/time.js";
 /** `inbox`: `{rows, heads, cursors}`: of each lane, and of each device in each lane, `{seq, offset}`. */
 export function Inbox({ inbox, devices, lanes }) {
   const { rows, heads, cursors } = inbox;
-  const used = lanes.filter((lane) => heads[lane] || rows.some((row) => row.lane === lane));
+  const used = lanes.filter((lane) => heads[lane]?.seq > 0 || rows.some((row) => row.lane === lane));
   return html`<${Panel} title="Inbox" flush=${true} end=${rows.length ? plural(rows.length, "newest row") : ""}>
     ${used.length > 0 && html`<${Cursors} used=${used} rows=${rows} heads=${heads} cursors=${cursors}
       devices=${devices} />`}
@@ -27,7 +27,7 @@ function Cursors({ used, rows, heads, cursors, devices }) {
       ${lane}</th>`)}</tr></thead>
     <tbody>
       <tr><th scope="row">head of the lane</th>${used.map((lane) => html`<td key=${lane} class="mono">
-        ${heads[lane]?.offset ?? UNKNOWN}</td>`)}</tr>
+        ${heads[lane]?.seq > 0 ? heads[lane].offset : UNKNOWN}</td>`)}</tr>
       ${devices.map(({ id }) => html`<tr key=${id}><th scope="row" class="nowrap">${id}</th>
         ${used.map((lane) => html`<td key=${lane}><${Position} at=${cursors[id]?.[lane]} lane=${lane} rows=${rows}
           head=${heads[lane]} /></td>`)}</tr>`)}
