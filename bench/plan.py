@@ -113,6 +113,15 @@ def _demo(number: int, accounts: int) -> Planned:
     return planned._replace(account=turn % accounts, more=more, id=id_)
 
 
+def _each(homes: tuple[Home, ...]) -> Mix:
+    one = _one(tuple(LANES.values()))
+    return Mix(homes, lambda number, accounts: one(number, accounts)._replace(devices=tuple(h.id for h in homes)))
+
+
+#: By how many devices an account has, all online: mixes of which each event is a row and a push to all of them.
+HOUSES: Final[Mapping[int, str]] = {count: f"devices-{count}" for count in (1, 2, 4, 8)}
+#: By how many lanes they pass.
+PATHS: Final[Mapping[int, str]] = {1: "critical", 2: "two-lanes", 4: "one"}
 _TV: Final = (Home("tv", "tv"),)
 _HOUSEHOLD: Final = (*_TV, Home("phone-1", "phone"), Home("browser", "browser"), Home("phone-2", "phone", on=False))
 #: `one`: every event is one row and one push, over all lanes in turn; `demo`: what the demo shows; and single lanes.
@@ -120,6 +129,8 @@ MIXES: Final[Mapping[str, Mix]] = {
     "one": Mix(_TV, _one(tuple(LANES.values()))),
     "demo": Mix(_HOUSEHOLD, _demo),
     **{lane: Mix(_TV, _one((type_,))) for lane, type_ in LANES.items()},
+    PATHS[2]: Mix(_TV, _one((LANES["critical"], LANES["high"]))),
+    **{name: _each(tuple(Home(f"tv-{n}", "tv") for n in range(count))) for count, name in HOUSES.items()},
 }
 
 

@@ -165,9 +165,10 @@ async def patiently(attempt: Callable[[], Awaitable[None]]) -> None:
 @contextmanager
 def lockstep(
     servers: Endpoints, directory: Path, database: int = 0, workers: Mapping[str, object] | None = None,
-    providers: Mapping[str, str] | None = None,
+    providers: Mapping[str, str] | None = None, partitions: int = 0,
 ) -> Iterator[Lockstep]:  # fmt: skip
-    """A lockstep with topics, keyspace and keys, of which nothing runs yet; `workers` instead of the shipped ones.
+    """A lockstep with topics, keyspace and keys, of which nothing runs yet; `workers` and `partitions` instead of the
+    shipped ones.
 
     It has sockets only, unless `providers` has the variables that tell workers of others.
     """
@@ -178,7 +179,7 @@ def lockstep(
         "LOCKSTEP_TOPIC_PREFIX": f"{name}.",
         "LOCKSTEP_REDIS__DATABASE": str(database),
         "LOCKSTEP_CASSANDRA__KEYSPACE": name,
-        "LOCKSTEP_TOPOLOGY": str(SHIPPED if providers else sockets_only(directory, workers)),
+        "LOCKSTEP_TOPOLOGY": str(SHIPPED if providers else sockets_only(directory, workers, partitions)),
         **(providers or {}),
     }
     with Pipeline(made, directory, health_ports=health) as pipeline:

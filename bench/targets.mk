@@ -4,7 +4,7 @@
 PEERS := .local/bench
 
 .PHONY: bench-scaling bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence bench-edge bench-herd sizing \
-	bench-metrics bench-push bench-bulkhead bench-console
+	bench-metrics bench-push bench-bulkhead bench-console bench-growth bench-keep bench-plots
 
 bench-scaling: venv ## replay a tenfold burst against the chart's autoscaling and KEDA's defaults, in a model
 	$(BIN)/python -m bench.scaling
@@ -56,6 +56,17 @@ bench-bulkhead: venv ## measure what devices feel of providers in trouble that a
 bench-console: venv ## measure the console's search with millions of outcomes, and its page; OUTCOMES=N
 	@$(LOCAL) tools --with chromium
 	@$(BIN)/python -m bench.console
+
+bench-growth: venv ## measure how the cost grows with accounts, devices, partitions, lanes and keys; EVENTS=N: of each run
+	@$(LOCAL) tools
+	@$(BIN)/python -m bench.growth
+
+bench-keep: venv ## run BENCHES="route idle ..." and keep their last lines in bench/results
+	@$(BIN)/python -m bench.kept $(BENCHES)
+
+bench-plots: ## draw the pictures of docs/performance.md from bench/results
+	@$(MAKE) --no-print-directory $(PEERS)/python/stamp
+	@$(PEERS)/python/bin/python -m bench.plots
 
 $(PEERS)/python/stamp: bench/peers/requirements.txt
 	$(PYTHON) -m venv --clear $(@D)

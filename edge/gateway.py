@@ -65,6 +65,7 @@ class Gateway:
         self._empty = asyncio.Event()
         self.sessions = sessions
         self.hellos = Slices()
+        self.turns = Slices()  # of the ring
         self.tick = 0
         self.connections = 0
         self.accepted = 0
@@ -222,9 +223,11 @@ class Gateway:
         for connection in self._closing.advance():
             connection.abort()
         for connection in self._ring.advance():
-            self._turn(connection)
+            self.turns.add(partial(self._turn, connection))
 
     def _turn(self, connection: Connection) -> None:
+        if connection.phase is not Phase.OPEN:
+            return
         if self.tick - connection.seen > 2 * self._settings.ping_interval:
             connection.abort()
             return

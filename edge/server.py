@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import time
@@ -61,6 +62,9 @@ _RELOAD_TICKS: Final = 10
 #: A trip to Redis costs as much as all else of a poll: an edge that is asked often makes one for several.
 _HEADS_GAP_S: Final = 0.002
 _MAX_REQUEST: Final = 64 * 1024
+#: A full collection looks at every connection; of 10,000 that takes tens of ms, in which nobody is served. By Python's
+#: own thresholds a herd that arrives brings a dozen of them.
+_GC_THRESHOLDS: Final = (50_000, 50, 1000)
 log = logging.getLogger(__name__)
 
 
@@ -77,6 +81,7 @@ class Running(NamedTuple):
 
 async def serve(settings: Settings, topology: Topology) -> None:
     """Serve devices until cancelled; then send them elsewhere. Raises what stopped a background task."""
+    gc.set_threshold(*_GC_THRESHOLDS)
     async with running(settings, topology) as edge:
         log.info("the edge serves devices on port %d, pushes on port %d", edge.port, edge.push_port)
         ended, _ = await asyncio.wait(edge.tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable
@@ -51,6 +52,7 @@ class Client:
                 return time.perf_counter()
             if time.perf_counter() > deadline:
                 raise TimeoutError(f"the index is not there yet: {index}")
+            await asyncio.sleep(0.2)
 
 
 async def timed(client: Client, events: int, accounts: int, seed: int) -> dict[str, Found]:

@@ -13,8 +13,11 @@ _SOCKET: Final = "socket"
 _RETRY: Final = "push.{platform}.{lane}.retry"
 
 
-def sockets_only(directory: Path, workers: Mapping[str, object] | None = None) -> Path:
-    """Write topics.yaml to `directory`: the shipped one with no platform but sockets; `workers` instead of its own."""
+def sockets_only(directory: Path, workers: Mapping[str, object] | None = None, partitions: int = 0) -> Path:
+    """Write topics.yaml to `directory`: the shipped one with no platform but sockets; `workers` instead of its own.
+
+    `partitions`: of every topic, 0 for as many as are shipped.
+    """
     yaml = YAML()
     document = yaml.load(SHIPPED)
     document["platforms"] = {_SOCKET: document["platforms"][_SOCKET]}
@@ -27,6 +30,7 @@ def sockets_only(directory: Path, workers: Mapping[str, object] | None = None) -
     document["workers"] = workers or {
         name: worker for name, worker in document["workers"].items() if {*worker.get("platforms", [])} <= {_SOCKET}
     }
+    document["partitions"] = partitions or document["partitions"]
     document["schemas"] = str(SHIPPED.parent / document["schemas"])
     directory.mkdir(parents=True, exist_ok=True)
     changed = directory / "topics.yaml"

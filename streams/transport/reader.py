@@ -12,6 +12,7 @@ import confluent_kafka
 from confluent_kafka import TopicPartition
 
 _AT_ONCE: Final = 2000  # records
+_QUEUE: Final = 16 << 10  # KiB that wait to be taken, of a consumer
 _FETCH: Final = 256 << 10  # bytes of a fetch: a trace often wants one record of a place, and no more
 _BRIEFLY, _LONG = 5, 500  # ms, of who reads here and there, and of who follows
 _TIMEOUT: Final = 10.0  # seconds for the broker's answer
@@ -160,6 +161,7 @@ def _consumer(servers: str, security: Mapping[str, str] | None, wait_ms: int = _
             "enable.partition.eof": True,
             "fetch.wait.max.ms": wait_ms,
             "fetch.message.max.bytes": _FETCH,
+            "queued.max.messages.kbytes": _QUEUE,
             "log_level": 3,
         }
     )

@@ -16,6 +16,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 
 from streams.transport.batch import Partition
+from streams.transport.fetches import use_packed
 from streams.transport.mark import Mark, decode_metadata, encode_metadata
 from streams.transport.runs import Runs
 from streams.transport.security import log_in
@@ -50,6 +51,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         """Start the aiokafka consumer."""
+        use_packed()
         await super().on_start()
         self._consumer._fetcher._prefetch_backoff = PREFETCH_BACKOFF
 

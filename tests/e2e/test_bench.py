@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import idle, latency, pipeline
+from bench import growth, idle, latency, pipeline
 from bench.edge import __main__ as edge
 from bench.edge import sites
 from bench.edge.holders import peers
@@ -37,6 +37,18 @@ async def test_the_benchmark_of_the_pipeline_finds_every_event_at_its_devices_an
     assert (ours.wrong, theirs.wrong, demo.wrong) == (0, 0, 0)
     assert ours.by_process.keys() >= {"router", "critical", "high", "normal", "low", "edge"}
     assert ours.cpu_us_per_event > 0
+
+
+async def test_the_benchmark_of_growth_finds_every_event_at_every_device(
+    running: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each size that the system of the other tests has: all but other partitions."""
+    monkeypatch.setattr(growth, "ACCOUNTS", (2, 5))
+    found = await growth.on_one(Lockstep(running.pipeline), SIZES._replace(events=40), tmp_path)
+    assert {what: list(of) for what, of in found.items()} == {
+        "accounts": [2, 5], "devices": [1, 2, 4, 8], "lanes": [1, 2, 4],
+    }  # fmt: skip
+    assert [each.wrong for of in found.values() for each in of.values()] == [0] * 9
 
 
 async def test_the_benchmark_of_idling_finds_every_event_and_a_share_of_every_process(

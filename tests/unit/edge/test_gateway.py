@@ -12,6 +12,7 @@ from edge.connection import Connection, Phase
 from edge.gateway import DRAIN_S, GRACE_S, Gateway
 from edge.identity import Identity
 from edge.protocol import Sessions
+from edge.slices import Slices
 from streams.settings import Edge
 from tests.unit.edge.doubles import LANES, ME, NOW, texts
 from tests.unit.edge.test_connection import UPGRADE, FakeTransport, frame
@@ -76,12 +77,17 @@ async def test_a_hello_that_waits_for_its_turn_is_in_time() -> None:
 async def crowd(gateway: Gateway, number: int) -> list[tuple[Connection, FakeTransport]]:
     """So many devices that have said hello."""
     devices = [connect(gateway, UPGRADE + frame(b'{"type":"hello","token":"other"}')) for _ in range(number)]
-    for _ in range(number):
-        await asyncio.sleep(0)
-        if not len(gateway.hellos):
-            break
+    await done(gateway.hellos, number)
     await asyncio.sleep(0)
     return devices
+
+
+async def done(slices: Slices, most: int) -> None:
+    """Have the loop turn until queued work is done, of which each turn does one or more."""
+    for _ in range(most):
+        await asyncio.sleep(0)
+        if not len(slices):
+            break
 
 
 def goaways(transport: FakeTransport) -> list[dict[str, Any]]:
@@ -104,6 +110,7 @@ async def test_a_connection_ends_in_time_and_not_with_all_others(life: float, fi
         for connection, _ in devices:
             connection.seen = gateway.tick  # it answers its pings
         gateway.advance()
+        await done(gateway.turns, len(devices))
         for number, (_, transport) in enumerate(devices):
             if number not in told and b'"goaway"' in transport.data:
                 told[number] = tick
