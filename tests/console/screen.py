@@ -68,7 +68,10 @@ class Screen:
         async def true() -> bool:
             return bool(await self.run(script))
 
-        await until(true, lambda: (script, self.connection.errors))
+        try:
+            await until(true, lambda: (script, self.connection.errors))
+        except AssertionError as error:
+            raise AssertionError(await self.run("document.body.innerText")) from error
 
     async def click(self, what: str, text: str = "") -> None:
         """Click the first element that a selector finds and that has this text, once it is there and can be clicked."""
