@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from streams.settings import read_settings
 from tests import node
 from tests.console.browser import Browser, Served
 from tests.console.chromium import browser, tab
-from tests.console.screen import Screen
+from tests.console.screen import Pictures, Screen
 from tests.e2e.conftest import Prepare, prepare
 from tests.e2e.system import WORKERS, System
 from tests.unit.fakes import ROOT
@@ -28,8 +28,6 @@ __all__ = ["prepare"]
 #: What the page is made of, as its makers release it, and what judges it.
 PAGE_PACKAGES = ROOT / "tests" / "console" / "page"
 PICTURES = ROOT / "docs" / "images"
-#: Writes a picture of a page under a name.
-Picture = Callable[[Screen, str], Awaitable[None]]
 
 
 @pytest.fixture(scope="package")
@@ -125,15 +123,7 @@ def axe() -> str:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Picture:
+def picture(tmp_path: Path) -> Pictures:
     """Takes the pictures of the documentation; with SCREENSHOTS=1 they take the place of those there."""
-    folder = PICTURES if os.environ.get("SCREENSHOTS") else tmp_path
-
-    async def take(screen: Screen, name: str) -> None:
-        await screen.run("scrollTo(0, 0)")
-        height = await screen.run("document.documentElement.scrollHeight")
-        await screen.size(1280, min(max(int(height), 860), 1280))
-        await screen.picture(folder / f"console-{name}.png")
-        await screen.size(1280, 860)
-
-    return take
+    kept = bool(os.environ.get("SCREENSHOTS"))
+    return Pictures(PICTURES if kept else tmp_path, kept)

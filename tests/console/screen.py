@@ -6,15 +6,19 @@ import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.console.chromium import Connection
-from tests.e2e.household import until
+from tests.e2e.household import DEADLINE, until
 
 #: Keys by their name: code, Windows key code, and the text that they write.
 _KEYS: Final[Mapping[str, tuple[str, int, str]]] = {
     "Tab": ("Tab", 9, ""), "Enter": ("Enter", 13, "\r"), "Escape": ("Escape", 27, ""), " ": ("Space", 32, " "),
 }  # fmt: skip
+#: Of a screen, and of the largest picture, in CSS pixels.
+_WIDTH: Final = 1280
+_HEIGHT: Final = 860
+_TALLEST: Final = 1280
 _FIND: Final = "[...document.querySelectorAll(%s)].find((e) => e.innerText.includes(%s))"
 #: Where an element is to be clicked, scrolled to first.
 _CENTRE: Final = """(() => {
@@ -62,13 +66,16 @@ class Screen:
 
         await until(all_there, lambda: (texts, without, seen, self.connection.errors))
 
-    async def until(self, script: str) -> None:
+    async def until(self, script: str, seconds: float = DEADLINE) -> None:
         """Wait until an expression is true in the page."""
 
         async def true() -> bool:
             return bool(await self.run(script))
 
-        await until(true, lambda: (script, self.connection.errors))
+        try:
+            await until(true, lambda: (script, self.connection.errors), seconds)
+        except AssertionError as error:
+            raise AssertionError(await self.run("document.body.innerText")) from error
 
     async def click(self, what: str, text: str = "") -> None:
         """Click the first element that a selector finds and that has this text, once it is there and can be clicked."""
@@ -131,6 +138,21 @@ class Screen:
         await self.run("document.fonts.ready.then(() => true)")
         said = await self.connection.call("Page.captureScreenshot", format="png")
         _write(path, base64.b64decode(said["data"]))
+
+
+class Pictures(NamedTuple):
+    """Where pictures of pages go; `kept`: they are those of the documentation."""
+
+    folder: Path
+    kept: bool
+
+    async def take(self, screen: Screen, name: str) -> None:
+        """A picture of a page from its top, as far as is seen at once on a tall screen."""
+        await screen.run("scrollTo(0, 0)")
+        height = await screen.run("document.documentElement.scrollHeight")
+        await screen.size(_WIDTH, min(max(int(height), _HEIGHT), _TALLEST))
+        await screen.picture(self.folder / f"console-{name}.png")
+        await screen.size(_WIDTH, _HEIGHT)
 
 
 def _write(path: Path, picture: bytes) -> None:

@@ -15,7 +15,7 @@ export function sample(type, n = 0) {
   return SAMPLES[type]?.(n) ?? {};
 }
 
-/** The types of all use cases as `{type, useCase}`. */
+/** The types of all use cases. */
 export function typesOf(topology) {
-  return topology.use_cases.flatMap((useCase) => useCase.types.map((type) => ({ type, useCase: useCase.name })));
+  return topology.use_cases.flatMap(({ types }) => types);
 }

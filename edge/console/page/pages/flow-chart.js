@@ -10,6 +10,7 @@ const CHARTS = [
   ["Rate, events a second", 1, rate, 1], ["Oldest age", 2, duration, 0.01], ["Lag, records", 3, count, 10],
 ];
 const HEIGHT = 120;
+const LEAST_S = 60;
 let library = null;
 
 /** `row`: of the pipeline; drawn again with each sample. */
@@ -56,8 +57,14 @@ function dataOf(row, index) {
   return [history[0], history[index]];
 }
 
+/** All that is kept, and at least a minute, so that a young page is not all empty. */
+function span(self, from, to) {
+  const last = to ?? Date.now() / 1000;
+  return [Math.max(Math.min(from ?? last, last - LEAST_S), last - KEPT), last];
+}
+
 function minute(seconds) {
-  return clock(seconds * 1000).slice(0, 5);
+  return seconds % 60 ? `:${clock(seconds * 1000).slice(6)}` : clock(seconds * 1000).slice(0, 5);
 }
 
 function options(width, format, least) {
@@ -68,11 +75,11 @@ function options(width, format, least) {
   return {
     width, height: HEIGHT, legend: { show: false }, cursor: { y: false, points: { size: 6 } },
     scales: {
-      x: { time: true, range: (self, from, to) => [(to ?? Date.now() / 1000) - KEPT, to ?? Date.now() / 1000] },
+      x: { time: true, range: span },
       y: { range: (self, from, to) => [0, Math.max(to ?? 0, least) * 1.15] },
     },
     axes: [
-      { ...axis, size: 26, space: 44, incrs: [60, 120, 300], values: (self, times) => times.map(minute) },
+      { ...axis, size: 26, space: 44, incrs: [10, 30, 60, 120, 300], values: (self, times) => times.map(minute) },
       { ...axis, size: 52, space: 34, values: (self, at) => at.map((value) => (value === 0 ? "0" : format(value))) },
     ],
     series: [{}, { stroke: colour("accent"), width: 1.5, fill: colour("accent-soft"), points: { show: false } }],

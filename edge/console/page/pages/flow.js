@@ -60,7 +60,7 @@ function Totals({ pipeline, figures, sample }) {
     ["Backlog", count(sum(({ lag }) => lag)), "records behind"],
     ["Dropped", rate(sum(({ drops }) => total(Object.values(drops)))), "a second, all reasons"],
   ];
-  if (sample?.edge?.up) tiles.push(["Devices online", count(sample.edge.sessions), "sockets"]);
+  if (sample?.edge?.up) tiles.push(["Devices online", count(sample.edge.sessions), "on sockets"]);
   return html`<dl class="tiles">${tiles.map(([name, value, unit]) => html`<div key=${name}>
     <dt>${name}</dt><dd><strong>${value}</strong> <span>${unit}</span></dd></div>`)}</dl>`;
 }

@@ -6,6 +6,7 @@ import { useWork } from "../parts/asked.js";
 import { parsed } from "../parts/json.js";
 import { Field, Panel } from "../parts/layout.js";
 import { Failed } from "../parts/states.js";
+import { TypeOptions } from "../parts/types.js";
 import { linkTo } from "../router.js";
 import { sample, typesOf } from "../samples.js";
 
@@ -16,8 +17,7 @@ let sent = 0;
 /** A form; what is sent is about `account`. */
 export function Send({ account, topology }) {
   const types = typesOf(topology);
-  const first = types.find((each) => each.type === FIRST) ?? types[0];
-  const [type, setType] = useState(first?.type ?? "");
+  const [type, setType] = useState(types.includes(FIRST) ? FIRST : types[0]);
   const [text, setText] = useState(() => JSON.stringify(sample(type)));
   const [edited, setEdited] = useState(false);
   const [work, send] = useWork(async (times) => {
@@ -38,8 +38,7 @@ export function Send({ account, topology }) {
   return html`<${Panel} title="Publish">
     <div class="form-row even">
       <${Field} name="send-type" label="Event type"><select id="send-type" value=${type} onChange=${choose}>
-        ${types.map(({ type: name, useCase }) => html`<option key=${name} value=${name}>
-          ${name} (${useCase})</option>`)}</select><//>
+        <${TypeOptions} topology=${topology} /></select><//>
       <${Field} name="send-data" label="Data, as JSON"><textarea id="send-data" rows="2"
         spellcheck=${false}
         value=${text} onInput=${write}></textarea><//>

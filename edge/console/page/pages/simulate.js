@@ -8,6 +8,7 @@ import { parsed } from "../parts/json.js";
 import { Field, Panel } from "../parts/layout.js";
 import { Failed } from "../parts/states.js";
 import { Outcome, Status } from "../parts/status.js";
+import { TypeOptions } from "../parts/types.js";
 import { sample, typesOf } from "../samples.js";
 import { Gates, stagesOf } from "./timeline.js";
 
@@ -18,8 +19,7 @@ const AGES = [
 
 /** A form, and what the dry run said. */
 export function Simulate({ account, topology }) {
-  const types = typesOf(topology);
-  const first = types[0]?.type ?? "";
+  const first = typesOf(topology)[0] ?? "";
   const [draft, setDraft] = useState({ type: first, data: JSON.stringify(sample(first)), ago: "0", devices: [] });
   const [work, run] = useWork(() => post(`/accounts/${encodeURIComponent(account)}/simulate`, bodyOf(draft)));
   const change = (name) => (event) => setDraft({ ...draft, [name]: event.currentTarget.value });
@@ -36,8 +36,7 @@ export function Simulate({ account, topology }) {
     <form class="form" onSubmit=${submit}>
       <div class="form-row">
         <${Field} name="simulate-type" label="Type"><select id="simulate-type" value=${draft.type} onChange=${choose}>
-          ${types.map(({ type, useCase }) => html`<option key=${type} value=${type}>
-            ${type} (${useCase})</option>`)}</select><//>
+          <${TypeOptions} topology=${topology} /></select><//>
         <${Field} name="simulate-ago" label="Happened"><select id="simulate-ago" value=${draft.ago}
           onChange=${change("ago")}>
           ${AGES.map(([value, label]) => html`<option key=${value} value=${value}>${label}</option>`)}</select><//>
