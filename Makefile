@@ -21,7 +21,7 @@ COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-stri
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help python venv lock up down status demo test test-core test-unit test-platforms faults lint fmt reference clean \
+.PHONY: help python venv lock up down status demo test test-core test-unit test-console test-platforms faults lint fmt reference clean \
 	test-fresh chart chart-test chart-e2e image-test
 
 help: ## show this list
@@ -61,6 +61,10 @@ test-core: venv ## run the tests of the pure core and measure that they cover it
 
 test-unit: venv ## run the tests of the pure core: in under 5 s, no server needed
 	$(BIN)/pytest -q -p no:schemathesis -p no:xdist -p no:cov $(CORE)
+
+test-console: venv ## drive the console in Chromium through every page; SCREENSHOTS=1: take the pictures of docs/ anew
+	@$(LOCAL) tools --with node,npm,chromium
+	SCREENSHOTS=$(SCREENSHOTS) $(BIN)/pytest -q tests/console
 
 test-platforms: venv ## run the tests of the push platforms, each with a provider of the tests
 	@$(LOCAL) tools --with node,npm,firefox,javac

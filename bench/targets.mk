@@ -4,7 +4,7 @@
 PEERS := .local/bench
 
 .PHONY: bench-scaling bench-route bench-state bench-pipeline bench-latency bench-idle bench-inbox bench-presence bench-edge bench-herd sizing \
-	bench-metrics bench-push bench-bulkhead bench-growth bench-keep bench-plots
+	bench-metrics bench-push bench-bulkhead bench-console bench-growth bench-keep bench-plots
 
 bench-scaling: venv ## replay a tenfold burst against the chart's autoscaling and KEDA's defaults, in a model
 	$(BIN)/python -m bench.scaling
@@ -52,6 +52,10 @@ bench-push: venv ## measure pushes for each CPU-second, beside other clients
 
 bench-bulkhead: venv ## measure what devices feel of providers in trouble that are not theirs; RATE=N, SECONDS=N, ROUNDS=N
 	@$(BIN)/python -m bench.bulkhead
+
+bench-console: venv ## measure the console's search with millions of outcomes, and its page; OUTCOMES=N
+	@$(LOCAL) tools --with chromium
+	@$(BIN)/python -m bench.console
 
 bench-growth: venv ## measure how the cost grows with accounts, devices, partitions, lanes and keys; EVENTS=N: of each run
 	@$(LOCAL) tools

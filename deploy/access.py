@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 from streams.topology import Topology, changelog
 
 #: Roles that are no workers.
-EDGE, PROBER, TOPICS, SCHEMA, OPERATOR, AUTOSCALER = "edge", "prober", "topics", "schema", "operator", "autoscaler"
-OTHERS: Final = (EDGE, PROBER, TOPICS, SCHEMA, OPERATOR, AUTOSCALER)
+EDGE, CONSOLE, PROBER, TOPICS, SCHEMA = "edge", "console", "prober", "topics", "schema"
+OPERATOR, AUTOSCALER = "operator", "autoscaler"
+OTHERS: Final = (EDGE, CONSOLE, PROBER, TOPICS, SCHEMA, OPERATOR, AUTOSCALER)
 _INGEST: Final = "ingest"
 #: Who reads by offset has this group's name and never joins it.
 _READER: Final = "lockstep-reader"
@@ -39,6 +40,8 @@ COMMANDS: Final = (
 _HEADS: Final = ("h:*", "p:*", "d:*", "dg:*")
 _GATEWAYS: Final = ("gw:*", "gateways", "gateways:last")
 _BUDGETS: Final = ("bg:*", "wk:*", "qt:*", "apns:*")
+#: Whose reading statements are prepared together with the writing ones.
+_LOOKED_UP: Final = ("devices", "last_seen")
 _TABLES: Final = ("inbox", "devices", "last_seen", "revocations")
 
 
@@ -54,6 +57,11 @@ def kafka_rights(topology: Topology, role: str) -> list[Right]:
         return list(_worker(topology, role))
     return {
         EDGE: [Right("topic", (_INGEST, "outcomes"), ("WRITE",))],
+        CONSOLE: [
+            Right("topic", every, ("READ",)),
+            Right("topic", (_INGEST, "dead-letters"), ("WRITE",)),
+            Right("group", (_READER,), ("READ",)),
+        ],
         PROBER: [Right("topic", (_INGEST,), ("WRITE",))],
         TOPICS: [Right("topic", every, ("CREATE", "DESCRIBE", "DESCRIBE_CONFIGS", "ALTER_CONFIGS"))],
         SCHEMA: [],
@@ -91,7 +99,7 @@ def _inputs(topology: Topology) -> set[str]:
 
 def redis_keys(topology: Topology, role: str) -> tuple[str, ...]:
     """Patterns of the keys that a role reads and writes; none: it does not log in."""
-    if role == EDGE:
+    if role in (EDGE, CONSOLE):
         return _HEADS + _GATEWAYS
     if role not in topology.workers:
         return ()
@@ -126,6 +134,8 @@ def cassandra_grants(topology: Topology, role: str) -> list[Grant]:
         return [Grant("*", ("CREATE",)), Grant("", ("CREATE", "ALTER"))]
     if role == EDGE:
         return [Grant(table, ("SELECT", "MODIFY")) for table in _TABLES]
+    if role == CONSOLE:
+        return [Grant("inbox", ("SELECT",)), *(Grant(table, ("SELECT", "MODIFY")) for table in _LOOKED_UP)]
     stages = topology.workers[role].stages if role in topology.workers else ()
     if "store" in stages:
         return [Grant("inbox", ("MODIFY",)), Grant("devices", ("SELECT", "MODIFY"))]

@@ -11,8 +11,8 @@ from streams.topology import Topology
 _HEAD: Final = """# Access
 
 The least that each process needs, so that whoever takes one over cannot read or write what is another's. A role is a
-login of its own in each store; its name is that of the worker, or `edge`, `prober`, `topics` and `schema` (the hooks),
-`operator` (who calls `trace`, `audit` and `dlq`), `autoscaler` (KEDA). How logins get into a process:
+login of its own in each store; its name is that of the worker, or `edge`, `console`, `prober`, `topics` and `schema`
+(the hooks), `operator` (who calls `trace`, `audit` and `dlq`), `autoscaler` (KEDA). How logins get into a process:
 [security](security.md).
 
 Written by `make reference` from topics.yaml and `deploy/access.py`; `make lint` fails when it is stale. With these

@@ -44,12 +44,19 @@ class Producer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return any(fnmatchcase(type_, pattern) for pattern in self.types)
 
 
+#: What an operator may do: look, change and erase, see the payloads of events.
+Right = Literal["read", "write", "payload"]
+
+
 class Operator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Who may use the operators' port: `read` looks, `write` changes and erases too."""
+    """Who may use the operators' port and the console: `read` looks, `write` changes and erases too.
+
+    `payload` shows the data of events in the console, which may be private.
+    """
 
     name: Name
     tokens: Tokens
-    may: Annotated[tuple[Literal["read", "write"], ...], msgspec.Meta(min_length=1)] = ("read",)
+    may: Annotated[tuple[Right, ...], msgspec.Meta(min_length=1)] = ("read",)
 
 
 class CallersFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,22 +95,28 @@ class Callers:
 
     def producer(self, token: str) -> Producer | None:
         """Whose token it is."""
-        found = self._find(token)
+        found = self._find(digest(token))
         return found if isinstance(found, Producer) else None
 
     def operator(self, token: str) -> Operator | None:
         """Whose token it is."""
-        found = self._find(token)
+        return self.operator_with(digest(token))
+
+    def operator_with(self, digest: str) -> Operator | None:
+        """Whose token has this digest."""
+        found = self._find(digest)
         return found if isinstance(found, Operator) else None
 
     def _find(self, token: str) -> Caller | None:
-        """A token that is not known may have just been made: the file is looked at, ten times a second at most."""
-        found = self._known.get(digest(token))
+        """Who has the token of this digest. One that is not known may have just been made: the file is looked at, ten
+        times a second at most.
+        """
+        found = self._known.get(token)
         if found is None and self._clock() - self._looked >= _LOOK_S:
             self._looked = self._clock()
             with suppress(BadCallers):  # said by whoever reloads regularly
                 self.reload()
-            found = self._known.get(digest(token))
+            found = self._known.get(token)
         return found
 
 

@@ -66,11 +66,7 @@ class Tracer:
         """What happened to the event at a place."""
         if place.topic_id and place.topic_id != ingest_topic_id(self._settings):
             raise NotFound(f"the notification comes from another {self._ingest}, which was deleted")
-        record = next(self._source.read(self._ingest, place.partition, place.offset, place.offset + 1), None)
-        if record is None:
-            raise NotFound(
-                f"nothing at {self._ingest} {place.partition}:{place.offset}: not written yet, or removed by retention"
-            )
+        record = self.record(place)
         about = subject(self._topology, place.partition, record)
         passages = list(self._passages(about))
         envelope = next((p.found for p in passages if isinstance(p.found, Envelope)), None)
@@ -83,6 +79,15 @@ class Tracer:
         way = way_of(record, passages)
         gates = list(verdicts(self._topology, self._settings.limits, about.event, way, reports.said))
         return assemble(self._topology, about, passages, letters, reports, gates, int(self._clock() * 1000))
+
+    def record(self, place: Place) -> Record:
+        """The record of `ingest` at a place."""
+        record = next(self._source.read(self._ingest, place.partition, place.offset, place.offset + 1), None)
+        if record is None:
+            raise NotFound(
+                f"nothing at {self._ingest} {place.partition}:{place.offset}: not written yet, or removed by retention"
+            )
+        return record
 
     def _around(self, about: int) -> Iterator[tuple[int, int | None]]:
         for distance in _AROUND:

@@ -14,7 +14,12 @@ from sinks.content import timestamp
 
 
 def as_object(trace: Trace) -> bytes:
-    """One JSON object: times in RFC 3339, `ms` after the append in `ingest`; no payload."""
+    """`as_builtins` as JSON."""
+    return msgspec.json.encode(as_builtins(trace))
+
+
+def as_builtins(trace: Trace) -> dict[str, Any]:
+    """One object: times in RFC 3339, `ms` after the append in `ingest`; no payload."""
     built: dict[str, Any] = msgspec.to_builtins(trace)
     built["appended"] = timestamp(trace.appended)
     built["expires"] = timestamp(trace.expires) if trace.expires >= 0 else None
@@ -23,7 +28,7 @@ def as_object(trace: Trace) -> bytes:
         del event["payload"]
         event["time"] = timestamp(trace.event.time)
         event["expires"] = None if trace.event.expires is None else timestamp(trace.event.expires)
-    return msgspec.json.encode(built)
+    return built
 
 
 def lines(trace: Trace) -> Iterator[str]:

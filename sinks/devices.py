@@ -150,6 +150,12 @@ class Registry:
         """All devices of an account, by id. Raises CassandraUnavailable."""
         return [_device(*row) for row in await self._execute(self._statements.list, (account,))]
 
+    async def copy(self, account: str) -> Flat:
+        """The copy of an account as `store` sees it, which is not filled by this. Raises what `load` raises."""
+        (reply,) = await self._redis.call(command(b"HGETALL", _keys(account)[0]))
+        flat: Flat = usable(reply) or []
+        return flat if is_cached(flat) else self._codec.copy(await self.list(account))
+
     async def delete(self, account: str, device: str) -> bool:
         """Forget a device; False if there was none."""
         if await self.get(account, device) is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sinks.gateways import GatewayAddress, Gateways, Lease, connect_gateways
-from sinks.redis import Redis, script, usable
+from sinks.redis import Redis, command, script, usable
 from streams.targets import PRESENCE, PRESENCE_LIFE_MS
 
 __all__ = ["GatewayAddress", "Gateways", "Lease", "Presence", "Registration", "connect_gateways"]
@@ -84,6 +84,11 @@ class Presence:
             )
         )
         return [bool(usable(reply)) for reply in replies]
+
+    async def read(self, account: str) -> list[bytes]:
+        """All entries of an account as `streams.targets` reads them: device and value in turn. RedisUnavailable."""
+        (reply,) = await self._redis.call(command(b"HGETALL", _key(account)))
+        return usable(reply) or []
 
 
 def _key(account: str) -> bytes:

@@ -108,11 +108,23 @@ def apply(changes: Iterable[Change], settings: Settings) -> None:
 
 def ingest_topic_id(settings: Settings) -> bytes:
     """First four bytes of the id that the cluster gave to the topic `ingest`. Raises AdminError where there is none."""
-    name = settings.topic_prefix + INGEST
-    found = _Cluster(settings.kafka).describe([name])
-    if name not in found:
-        raise AdminError(f"no topic {name!r} on {settings.kafka.servers}: run lockstep topics apply")
-    return int(found[name].topic_id.get_most_significant_bits() % _WORD).to_bytes(8, "big")[:4]
+    return topic_ids(settings, [INGEST])[INGEST][:4]
+
+
+def topic_ids(settings: Settings, names: Iterable[str]) -> dict[str, bytes]:
+    """First eight bytes of the id that the cluster gave to each topic, named without prefix: made anew it has another.
+
+    Raises AdminError where one is not there.
+    """
+    full = {settings.topic_prefix + name: name for name in names}
+    found = _Cluster(settings.kafka).describe(list(full))
+    for name in full:
+        if name not in found:
+            raise AdminError(f"no topic {name!r} on {settings.kafka.servers}: run lockstep topics apply")
+    return {
+        short: int(found[name].topic_id.get_most_significant_bits() % _WORD).to_bytes(8, "big")
+        for name, short in full.items()
+    }
 
 
 def committed(settings: Settings, group: str) -> dict[tuple[str, int], int]:

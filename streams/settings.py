@@ -11,13 +11,13 @@ import msgspec
 from streams import failpoints
 from streams.limits import Limits
 from streams.logins import Login
+from streams.operating import Console, Port
 from streams.providers import Apns, Egress, Fcm, Frozen, Positive, Registry, Seconds, Webhook, Webpush
 
 PREFIX: Final = "LOCKSTEP_"
 LOCAL: Final = "LOCKSTEP_LOCAL_"  # for those who boot servers on this machine, no setting of a process
 _FILE: Final = "_FILE"
 _UNKNOWN: Final = "Object contains unknown field "
-Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class SettingsError(Exception):
@@ -208,6 +208,7 @@ class Settings(Frozen, frozen=True):
     edge: Edge = Edge()
     ingest: Ingest = Ingest()
     tokens: Tokens = Tokens()
+    console: Console = Console()
     health: Health = Health()
     limits: Limits = Limits()
     registry: Registry = Registry()

@@ -225,12 +225,21 @@ def export_agents(
             found[at(binding)] = max(found.get(at(binding), 0.0), counts.age.oldest(now, ends))
         return found
 
+    def lags() -> dict[tuple[str, ...], float]:
+        found: dict[tuple[str, ...], float] = dict.fromkeys(map(at, list(agents)), 0)
+        of = {prefix + binding.topic: at(binding) for binding in list(agents)}
+        for (topic, _), each in stats(app)["partitions"].items():
+            if topic in of:
+                found[of[topic]] += max(0, each["highwater"] - max(each["committed"], 0))
+        return found
+
     def latencies() -> dict[tuple[str, ...], Histogram]:
         pushes = [(binding, counts) for binding, counts in list(agents.items()) if binding.platform]
         return {(at(binding)[1], str(binding.platform)): counts.latency for binding, counts in pushes}
 
     name, meaning = "oldest_unprocessed_event_age_seconds", "Age of the oldest record that a stage has not processed."
     metrics.levels(name, meaning, ("stage", "lane"), ages)
+    metrics.levels("stage_lag_records", "Records of a stage not yet committed.", ("stage", "lane"), lags)
     name, meaning = "end_to_end_latency_seconds", "Time from an event to its platform's word, for each device reached."
     metrics.histogram(name, meaning, ("lane", "platform"), latencies)
     build_info(metrics)

@@ -11,7 +11,7 @@ from edge.cli.common import note, pass_settings
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from edge.callers import Caller
+    from edge.callers import Caller, Right
 
 
 @click.command()
@@ -35,16 +35,20 @@ def producer(settings: Settings, name: str, types: tuple[str, ...], rate: float,
 @click.command()
 @click.argument("name")
 @click.option("--write", is_flag=True, help="May change and erase, not only look.")
+@click.option("--payload", is_flag=True, help="May see the data of events in the console, which may be private.")
 @pass_settings
-def operator(settings: Settings, name: str, write: bool) -> None:
-    """Let NAME use the operators' port: print a fresh token, and write its digest into the callers' file.
+def operator(settings: Settings, name: str, write: bool, payload: bool) -> None:
+    """Let NAME operate lockstep: print a fresh token, and write its digest into the file of LOCKSTEP_INGEST__CALLERS.
 
-    An operator of that name gets the new token in place of those it had.
+    The token is for the operators' port of the edge and for the console. An operator of that name gets the new one in
+    place of those it had.
     """
     from edge.callers import Operator, digest, fresh_token
 
     token = fresh_token("operator")
-    _put(settings, Operator(name=name, tokens=(digest(token),), may=("read", "write") if write else ("read",)), token)
+    asked: list[tuple[Right, bool]] = [("read", True), ("write", write), ("payload", payload)]
+    may = tuple(right for right, given in asked if given)
+    _put(settings, Operator(name=name, tokens=(digest(token),), may=may), token)
 
 
 def _put(settings: Settings, caller: Caller, token: str) -> None:

@@ -11,6 +11,7 @@ from edge.cli.callers import operator, producer
 from edge.cli.check import check
 from edge.cli.common import Group, read_environment
 from edge.cli.compat import compat
+from edge.cli.console import console
 from edge.cli.dlq import dlq
 from edge.cli.listen import listen
 from edge.cli.prober import prober
@@ -36,8 +37,8 @@ def main(ctx: click.Context) -> None:
 
 
 COMMANDS = (
-    run, edge, check, compat, topics, schema, send, listen, pull, token, producer, operator, seal, trace, audit, dlq,
-    prober,
+    run, edge, console, check, compat, topics, schema, send, listen, pull, token, producer, operator, seal, trace,
+    audit, dlq, prober,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

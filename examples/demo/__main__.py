@@ -19,6 +19,8 @@ from deploy.local.ports import holder, is_free
 from deploy.local.servers import start
 from edge.audit_text import verdict
 from edge.auditing import Auditor
+from examples.demo.console import origins as console_origins
+from examples.demo.console import start_console
 from examples.demo.platforms import Providers, wake
 from examples.demo.play import Play
 from streams.check import TopologyError, load_file
@@ -26,8 +28,11 @@ from streams.settings import LOCAL, PREFIX, Settings, SettingsError, read_settin
 from streams.topology import Topology
 
 ROOT = Path(__file__).parents[2]
+ORIGINS = "LOCKSTEP_EDGE__ORIGINS"
 NEXT = """
-It stays up. Try, in another terminal:
+It stays up. Look at it in the console, where you are signed in as an operator:
+  {console}
+Try, in another terminal:
   export PATH="$PWD/.venv/bin:$PATH"
 {exports}  lockstep listen my-tv --account me --type tv              # be a television
   lockstep send --account me --type member.plan.changed --data '{{"plan":"premium"}}'
@@ -60,6 +65,7 @@ def perform(config: Config, once: bool) -> int:
     topology = load_file(settings.topology, settings)
     with pipeline(config, variables, settings, topology) as running, Providers() as providers:
         members = boot(running, topology, providers.variables)
+        console = "" if once else look(running, members, settings)
         providers.prepare()
         play = Play(settings, topology)
         begun = int(time.time() * 1000)
@@ -70,7 +76,8 @@ def perform(config: Config, once: bool) -> int:
             exports = "".join(f"  export {name}={shlex.quote(text)}\n" for name, text in unusual(variables))
             partition, offset = play.place
             router = members[1].health_port
-            print(NEXT.format(exports=exports, partition=partition, offset=offset, metrics=router), flush=True)
+            places = {"partition": partition, "offset": offset, "metrics": router, "console": console}
+            print(NEXT.format(exports=exports, **places), flush=True)
             wait_for_the_end(members)
         return 0 if good else 1
 
@@ -86,7 +93,8 @@ def own_settings(config: Config, asked: Settings) -> dict[str, str]:
     servers = config.endpoints
     ports = asked.edge.port, asked.edge.push_port
     found = environment(servers.kafka, servers.cassandra, servers.redis, config.home, *ports)
-    return found | {"LOCKSTEP_TOPOLOGY": str(ROOT / "topics.yaml")}
+    origins = {} if asked.edge.origins else {ORIGINS: console_origins(asked)}
+    return found | origins | {"LOCKSTEP_TOPOLOGY": str(ROOT / "topics.yaml")}
 
 
 def unusual(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -96,15 +104,15 @@ def unusual(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     redis = usual.redis.host, usual.redis.port
     ports = usual.edge.port, usual.edge.push_port
     known = environment(usual.kafka.servers, cassandra, redis, ROOT / ".local", *ports)
-    known["LOCKSTEP_TOPOLOGY"] = str(ROOT / "topics.yaml")
+    known |= {"LOCKSTEP_TOPOLOGY": str(ROOT / "topics.yaml"), ORIGINS: console_origins(usual)}
     yield from ((name, text) for name, text in sorted(variables.items()) if known.get(name) != text)
 
 
 @contextmanager
 def pipeline(config: Config, variables: dict[str, str], settings: Settings, topology: Topology) -> Iterator[Pipeline]:
     """Servers that are up, and a pipeline that is not yet."""
-    health = range(settings.health.port, settings.health.port + 1 + len(topology.workers))
-    require_free((settings.edge.port, settings.edge.push_port, *health))
+    health = range(settings.health.port, settings.health.port + 2 + len(topology.workers))
+    require_free((settings.edge.port, settings.edge.push_port, settings.console.port, *health))
     start(config, report=print)
     with Pipeline(variables, config.home / "demo", health) as running:
         yield running
@@ -115,7 +123,7 @@ def require_free(ports: Sequence[int]) -> None:
     for port in ports:
         if not port or not is_free(port):
             taken = f"is taken{holder(port)}: stop what listens there" if port else "is none"
-            choice = "LOCKSTEP_EDGE__PORT, LOCKSTEP_EDGE__PUSH_PORT or LOCKSTEP_HEALTH__PORT"
+            choice = "LOCKSTEP_EDGE__PORT, LOCKSTEP_EDGE__PUSH_PORT, LOCKSTEP_CONSOLE__PORT or LOCKSTEP_HEALTH__PORT"
             raise LocalError(f"port {port} {taken}, or choose another by {choice}")
 
 
@@ -129,6 +137,14 @@ def boot(running: Pipeline, topology: Topology, providers: Mapping[str, str]) ->
     running.wait_ready(members)
     print(f"lockstep  up in {time.monotonic() - begun:.1f} s: edge, {', '.join(topology.workers)}\n")
     return members
+
+
+def look(running: Pipeline, members: list[Member], settings: Settings) -> str:
+    """Start the console, which becomes one of the members; its address."""
+    console, address = start_console(running, members, settings)
+    members.append(console)
+    print(f"console   {address}\n", flush=True)
+    return address
 
 
 def audited(settings: Settings, topology: Topology, since: int) -> bool:

@@ -12,7 +12,9 @@ import confluent_kafka
 from confluent_kafka import TopicPartition
 
 _AT_ONCE: Final = 2000  # records
+_QUEUE: Final = 16 << 10  # KiB that wait to be taken, of a consumer
 _FETCH: Final = 256 << 10  # bytes of a fetch: a trace often wants one record of a place, and no more
+_BRIEFLY, _LONG = 5, 500  # ms, of who reads here and there, and of who follows
 _TIMEOUT: Final = 10.0  # seconds for the broker's answer
 _PAUSE: Final = 0.1  # seconds until a leader that was not one is looked for again
 #: What a broker says that leads a partition no longer, or not yet.
@@ -117,7 +119,7 @@ def follow(
 
     None each time that nothing comes for `patience` seconds. Raises ReadFailed.
     """
-    with _consumer(servers, security) as consumer:
+    with _consumer(servers, security, _LONG) as consumer:
         consumer.assign([TopicPartition(topic, partition, start) for partition, start in starts.items()])
         while True:
             messages = [message for message in _arrived(consumer, patience) if not _at_end(message, topic)]
@@ -147,7 +149,8 @@ def offsets_for_time(
 
 
 @contextmanager
-def _consumer(servers: str, security: Mapping[str, str] | None) -> Iterator[Any]:
+def _consumer(servers: str, security: Mapping[str, str] | None, wait_ms: int = _BRIEFLY) -> Iterator[Any]:
+    """`wait_ms`: for so long a fetch at the end of a partition waits, and holds up the next one elsewhere."""
     consumer = confluent_kafka.Consumer(
         {
             **(security or {}),
@@ -156,8 +159,9 @@ def _consumer(servers: str, security: Mapping[str, str] | None) -> Iterator[Any]
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
-            "fetch.wait.max.ms": 50,
+            "fetch.wait.max.ms": wait_ms,
             "fetch.message.max.bytes": _FETCH,
+            "queued.max.messages.kbytes": _QUEUE,
             "log_level": 3,
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -12,11 +13,13 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.local.config import NAMES, Config
 from deploy.local.ports import free_ports, is_free
+from tests.console.browser import Browser, Served
 from tests.unit.fakes import shipped_topology
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +39,8 @@ LINES = {
     "not an event at all": r"- +decode: refused +dead-lettered: undecodable: ",
     "for the phone that is off": r"high +age ok, new, newest +phone-2 stored \(off\)$",
 }
-#: One for the edge and one for each worker.
-HEALTH_PORTS = 1 + len(shipped_topology().workers)
+#: One for the edge, one for the console, and one for each worker.
+HEALTH_PORTS = 2 + len(shipped_topology().workers)
 Environment = dict[str, str]
 
 
@@ -48,13 +51,14 @@ def environment(
     """What makes the demo use the servers of the run, and nothing else that is there."""
     own = {name: text for name, text in os.environ.items() if not name.startswith(("LOCKSTEP_", "MAKE", "MFLAGS"))}
     name = f"demo{uuid.uuid4().hex[:8]}"
-    first = next(port for port in free_ports(50) if all(is_free(port + number) for number in range(HEALTH_PORTS + 2)))
+    first = next(port for port in free_ports(50) if all(is_free(port + number) for number in range(HEALTH_PORTS + 3)))
     servers = {f"LOCKSTEP_LOCAL_{server.upper()}_PORT": str(local_config.ports[server]) for server in NAMES}
     return {
         **own, **servers, "LOCKSTEP_LOCAL_HOME": str(local_config.home), "LOCKSTEP_TOPIC_PREFIX": f"{name}.",
         "LOCKSTEP_CASSANDRA__KEYSPACE": name, "LOCKSTEP_HEALTH__PORT": str(first),
         "LOCKSTEP_EDGE__PORT": str(first + HEALTH_PORTS),
-        "LOCKSTEP_EDGE__PUSH_PORT": str(first + HEALTH_PORTS + 1), "PYTHONUNBUFFERED": "1",
+        "LOCKSTEP_EDGE__PUSH_PORT": str(first + HEALTH_PORTS + 1),
+        "LOCKSTEP_CONSOLE__PORT": str(first + HEALTH_PORTS + 2), "PYTHONUNBUFFERED": "1",
     }  # fmt: skip
 
 
@@ -88,11 +92,15 @@ def test_demo_once_ends_well(environment: Environment) -> None:
     assert done.stderr == ""
     check_lines(done.stdout)
     assert "It stays up" not in done.stdout
+    assert "console" not in done.stdout
     assert is_free(int(environment["LOCKSTEP_EDGE__PORT"]))
     assert all(is_free(int(environment["LOCKSTEP_HEALTH__PORT"]) + number) for number in range(HEALTH_PORTS))
 
 
-@pytest.mark.parametrize("variable", ["LOCKSTEP_EDGE__PORT", "LOCKSTEP_EDGE__PUSH_PORT", "LOCKSTEP_HEALTH__PORT"])
+@pytest.mark.parametrize(
+    "variable",
+    ["LOCKSTEP_EDGE__PORT", "LOCKSTEP_EDGE__PUSH_PORT", "LOCKSTEP_CONSOLE__PORT", "LOCKSTEP_HEALTH__PORT"],
+)
 def test_port_that_is_taken_is_one_line(environment: Environment, variable: str) -> None:
     """It names the port, who has it and what to do, before anything is started."""
     port = int(environment[variable])
@@ -170,6 +178,23 @@ class Terminal:
         return output.read_text()
 
 
+def check_console(text: str) -> None:
+    """The address that the demo prints is the console's, and its token an operator's who may do everything."""
+    (address,) = {line.split()[-1] for line in text.splitlines() if "/#token=" in line}
+    url, _, token = address.partition("/#token=")
+    session, flow = asyncio.run(looked_at(url, token))
+    assert (session["name"], session["may"]) == ("demo", ["read", "write", "payload"])
+    assert flow["conservation"]["state"] == "ok", flow
+    assert all(row["up"] for row in flow["workers"])
+
+
+async def looked_at(url: str, token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the console says of the session, and of the pipeline."""
+    async with Browser(Served(url, {})) as browser:
+        session = await browser.sign_in_with(token)
+        return session.body, (await browser.get("flow")).body
+
+
 def test_demo_stays_and_what_it_suggests_works(
     environment: Environment, staying: tuple[subprocess.Popen[bytes], Path], tmp_path: Path
 ) -> None:
@@ -181,6 +206,7 @@ def test_demo_stays_and_what_it_suggests_works(
     assert [line.split()[:2] for line in commands if not line.startswith("export ")] == [
         ["lockstep", "listen"], ["lockstep", "send"], ["lockstep", "trace"], ["lockstep", "pull"], ["curl", "-s"],
     ]  # fmt: skip
+    check_console(text)
     terminal = Terminal(commands, environment, tmp_path)
     television, frames = terminal.start("lockstep listen", " --count 1")
     try:

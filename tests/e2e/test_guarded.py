@@ -19,11 +19,13 @@ from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScram
 from lockstep_client import DeviceClient
 
 from deploy.local.pipeline import ProcessFailed
+from deploy.local.ports import free_ports
 from streams.admin import committed
 from streams.settings import Kafka, Settings
 from streams.transport.client import Publisher, PublishFailed
 from streams.transport.logins import Logins
 from streams.transport.security import log_in
+from tests.console.browser import Answer, Browser, Served
 from tests.e2e.events import STRUCTURED, event
 from tests.e2e.guarded import KEYSPACE, PLATFORMS, PREFIX, Guarded, guarded
 from tests.e2e.household import until
@@ -55,6 +57,30 @@ def test_every_lane_works_with_the_rights_of_the_page(system: Guarded) -> None:
     system.command("operator", "dlq", "list")
     config = Kafka(servers=system.config.endpoints.kafka, security=system.security("autoscaler"))
     assert committed(Settings(kafka=config), PREFIX + "critical") != {}
+
+
+async def test_the_console_works_with_its_own_rights(system: Guarded) -> None:
+    """It shows accounts and dead letters, keeps its index, simulates and runs what if; nothing is refused."""
+    (port,) = free_ports(1)
+    console = system.pipeline.start(
+        "console", "console", LOCKSTEP_CONSOLE__PORT=str(port), **system.settings("console")
+    )
+    await asyncio.to_thread(system.pipeline.wait_ready, [console], 300)
+    token = system.command("operator", "operator", "anna", "--write").strip()
+    async with Browser(Served(f"http://127.0.0.1:{port}", {})) as browser:
+        await browser.sign_in_with(token)
+        told: list[Answer] = []
+
+        async def all_there() -> bool:
+            paths = ("accounts/nobody", "search?q=nobody", "dead-letters")
+            told[:] = [await browser.get(path) for path in paths]
+            told.append(await browser.post("what-if", {"use_case": "my-list"}))
+            good = all(answer.status == 200 for answer in told)
+            return good and not told[1].body["index"]["trouble"]
+
+        await until(all_there, lambda: told, 60)
+        assert (await browser.post("accounts/nobody/simulate", {"type": "member.list.changed"})).status == 200
+    console.stop()
 
 
 def test_a_role_can_do_nothing_else(system: Guarded) -> None:

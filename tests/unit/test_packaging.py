@@ -80,11 +80,19 @@ def test_the_wheel_holds_every_module(wheel: ZipFile) -> None:
         ("streams/topics.yaml", "topics.yaml"),
         ("streams/schemas/member.plan.changed.json", "schemas/member.plan.changed.json"),
         ("sinks/schema.cql", "sinks/schema.cql"),
+        ("edge/console/client/lockstep.mjs", "clients/javascript/lockstep.mjs"),
+        ("edge/console/page/index.html", "edge/console/page/index.html"),
     ],
 )
 def test_the_wheel_holds_what_the_packages_read(wheel: ZipFile, inside: str, source: str) -> None:
     """The topology as shipped and the schema of Cassandra, unchanged."""
     assert wheel.read(inside) == (ROOT / source).read_bytes()
+
+
+def test_the_wheel_holds_the_page_of_the_console(wheel: ZipFile) -> None:
+    """Every file of it, those of others with their licences."""
+    page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "edge/console/page").rglob("*") if path.is_file()}
+    assert page <= set(wheel.namelist())
 
 
 def test_the_wheel_is_never_uploaded(wheel: ZipFile) -> None:

@@ -26,7 +26,12 @@ def test_every_right_is_on_a_topic_that_exists(topology: Topology) -> None:
     """And every topic has somebody who writes it, and, unless others read it, somebody who reads it."""
     every = {topic.name for topic in topology.all_topics()}
     read = {name for worker in topology.workers for name in granted(topology, worker, "READ")}
-    written = {name for role in roles(topology) if role != "operator" for name in granted(topology, role, "WRITE")}
+    written = {
+        name
+        for role in roles(topology)
+        if role not in ("operator", "console")
+        for name in granted(topology, role, "WRITE")
+    }
     assert read | {"outcomes", "dead-letters"} == every
     assert written == every
 
@@ -37,15 +42,17 @@ def test_a_lane_reaches_no_other(topology: Topology) -> None:
         names = granted(topology, lane, "READ") | granted(topology, lane, "WRITE")
         assert {name for name in names if lane not in name} == {"outcomes"}
     assert {role for role in roles(topology) if "ingest" in granted(topology, role, "WRITE")} == {
-        "edge", "prober", "operator",
+        "edge", "console", "prober", "operator",
     }  # fmt: skip
 
 
 def test_stores_know_only_those_who_need_them(topology: Topology) -> None:
     """The router and the hook of topics log in nowhere but to Kafka; only the hook of the schema makes tables."""
-    assert {role for role in roles(topology) if redis_keys(topology, role)} == {*topology.workers, "edge"} - {"router"}
+    assert {role for role in roles(topology) if redis_keys(topology, role)} == {
+        *topology.workers, "edge", "console",
+    } - {"router"}  # fmt: skip
     assert {role for role in roles(topology) if cassandra_grants(topology, role)} == {
-        *topology.workers, "edge", "schema",
+        *topology.workers, "edge", "console", "schema",
     } - {"router"}  # fmt: skip
     makers = [
         role

@@ -1,0 +1,1 @@
+"""The pipeline of this moment, from the metrics of the workers themselves."""

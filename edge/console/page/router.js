@@ -1,0 +1,49 @@
+// Where the reader is: the fragment of the address, as `#/event/3/128?q=tv`.
+
+import { useEffect, useState } from "./html.js";
+
+/** The place that a fragment names: its page, the parts behind it, and its query. */
+export function placeOf(fragment) {
+  const [path, query = ""] = fragment.replace(/^#\/?/, "").split("?", 2);
+  const [page = "", ...parts] = path.split("/").map(decoded);
+  return { page, parts, query: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+/** The fragment of a place; what is empty of the query is left out. */
+export function linkTo(page, parts = [], query = {}) {
+  const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== "" && value != null));
+  const path = [page, ...parts.map(encodeURIComponent)].join("/");
+  return `#/${path}${asked.size ? `?${asked}` : ""}`;
+}
+
+/** Go there. */
+export function go(page, parts = [], query = {}) {
+  location.hash = linkTo(page, parts, query);
+}
+
+/** The place of now; whoever asks is drawn again when it changes. */
+export function usePlace() {
+  const [place, setPlace] = useState(() => placeOf(location.hash));
+  useEffect(() => {
+    const moved = () => setPlace(placeOf(location.hash));
+    addEventListener("hashchange", moved);
+    return () => removeEventListener("hashchange", moved);
+  }, []);
+  return place;
+}
+
+/** The operator's token that a link brought, "" for none; it leaves the address and the history at once. */
+export function takeToken() {
+  const match = /^#token=(.+)$/.exec(location.hash);
+  if (!match) return "";
+  history.replaceState(null, "", `${location.pathname}${location.search}#/flow`);
+  return decoded(match[1]);
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
