@@ -24,6 +24,7 @@ from bench.console.fill import STAGES, fill
 from bench.console.page import Looked, look
 from bench.console.searches import Client, Found, timed
 from bench.measure import report, usage
+from bench.program import launch
 from bench.servers import own_kafka
 from bench.system import lockstep
 from deploy.local.pipeline import Member, Pipeline, environment
@@ -131,4 +132,4 @@ def look_on(seconds: float) -> Looked:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -17,7 +17,8 @@ Schema = dict[str, Any]
 OWN: Final = frozenset({
     "topology", "data_dir", "edge.host", "edge.port", "edge.push_host", "edge.push_port", "edge.advertise",
     "health.host", "health.port", "tokens.keys", "ingest.callers", "kafka.security_file", "cassandra.password_file",
-    "redis.password_file", "fcm.account_file",
+    "redis.password_file", "fcm.account_file", "console.host", "console.port", "console.https", "console.edge",
+    "console.targets", "console.play_key",
 })  # fmt: skip
 #: Secrets come from Secrets only.
 _SECRET: Final = re.compile(r"(password|secret|_keys?|^(apns|webpush)\.key|^fcm\.account)$")

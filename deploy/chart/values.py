@@ -66,7 +66,7 @@ class SecretKey(_Values):
 
 
 class Callers(_Values):
-    """The file of `LOCKSTEP_INGEST__CALLERS`, mounted into the edge.
+    """The file of `LOCKSTEP_INGEST__CALLERS`, mounted into the edge and the console.
 
     secret: Name of the Secret; empty: none.
     key: Its key in the Secret.
@@ -149,7 +149,7 @@ class Worker(_Values):
 
 
 class Service(_Values):
-    """The Service of the device port.
+    """A Service.
 
     type: Its type.
     port: Its port.
@@ -240,6 +240,48 @@ class Edge(_Values):
     scaling: EdgeScaling = msgspec.field(default_factory=EdgeScaling)
 
 
+class ConsoleIngress(_Values):
+    """An Ingress for operators; its controller is to be one of `networkPolicy.operators`.
+
+    enabled: Whether there is one.
+    className: Its class; empty: the cluster's default.
+    host: The name that operators use.
+    tlsSecret: Secret with the certificate; empty: no TLS here.
+    annotations: For its controller.
+    """
+
+    enabled: bool = False
+    class_name: MaybeName = ""
+    host: Host = "console.lockstep.example.org"
+    tls_secret: MaybeName = ""
+    annotations: Annotations = {}
+
+
+class Console(_Values):
+    """A page for people who operate lockstep: `lockstep console`, in one pod. Its operators are those of `callers`.
+
+    enabled: Whether it runs.
+    https: Whether browsers come by https though `ingress.tlsSecret` is empty; its cookie is never sent without.
+    edge: Where browsers reach the edge; empty: at `edge.ingress` or `edge.route`, else at http://127.0.0.1:8080.
+    playKey: Secret with `private.jwk`, the signing key of tokens of the page's own devices; empty: it has none.
+    resources: Requests and limits.
+    dataSize: Size of the scratch volume of the search index; a third more than `config.console.index_bytes`.
+    volumeClaim: PersistentVolumeClaim for the index instead; empty: another pod builds it anew from the topics.
+    service: The Service of its port.
+    ingress: An Ingress.
+    """
+
+    enabled: bool = False
+    https: bool = False
+    edge: Annotated[str, msgspec.Meta(pattern=r"^(https?://[a-z0-9.-]+(:[0-9]+)?)?$")] = ""
+    play_key: MaybeName = ""
+    resources: Resources = msgspec.field(default_factory=Resources)
+    data_size: Quantity = "3Gi"
+    volume_claim: MaybeName = ""
+    service: Service = msgspec.field(default_factory=Service)
+    ingress: ConsoleIngress = msgspec.field(default_factory=ConsoleIngress)
+
+
 class Autoscaling(_Values):
     """What sets the number of pods.
 
@@ -282,6 +324,7 @@ class NetworkPolicy(_Values):
     enabled: Whether there are policies.
     clients: Peers that may reach the device port; empty: all.
     scrapers: Peers that may reach the metrics; empty: all of the cluster.
+    operators: Peers that may reach the console; empty: the pods of its namespace.
     stores: Peers at which Kafka, Cassandra and Redis are; empty: any, on their ports.
     providers: Where the providers of push platforms are, on port 443.
     """
@@ -289,6 +332,7 @@ class NetworkPolicy(_Values):
     enabled: bool = True
     clients: list[Object] = []
     scrapers: list[Object] = []
+    operators: list[Object] = []
     stores: list[Object] = []
     providers: list[Object] = msgspec.field(
         default_factory=lambda: [{"ipBlock": {"cidr": "0.0.0.0/0", "except": list(_PRIVATE)}}]
@@ -389,10 +433,11 @@ class Values(_Values):
     secretFiles: Variables of docs/settings.md whose value is a key of a Secret, mounted as a file where a role uses it.
     certificates: Secret mounted at /etc/lockstep/certificates, for `ssl.ca.location` and its like; empty: none.
     tokens: The public keys of device tokens.
-    callers: Producers and operators over HTTP, as `lockstep producer` makes the file; none: no events by HTTP.
+    callers: Producers and operators, as `lockstep producer` makes the file; none: no events by HTTP, no console.
     worker: What holds for every worker.
     workers: What differs for a worker, by its name in topics.yaml.
     edge: What devices connect to.
+    console: A page for operators.
     autoscaling: What sets the number of pods.
     monitoring: Objects for Prometheus and Grafana.
     networkPolicy: Who may talk to whom.
@@ -424,6 +469,7 @@ class Values(_Values):
     worker: Worker = msgspec.field(default_factory=Worker)
     workers: dict[WorkerName, Worker] = {}
     edge: Edge = msgspec.field(default_factory=Edge)
+    console: Console = msgspec.field(default_factory=Console)
     autoscaling: Autoscaling = msgspec.field(default_factory=Autoscaling)
     monitoring: Monitoring = msgspec.field(default_factory=Monitoring)
     network_policy: NetworkPolicy = msgspec.field(default_factory=NetworkPolicy)

@@ -38,8 +38,8 @@ def mounted(objects: list[Object], tmp_path_factory: pytest.TempPathFactory) -> 
     (root / "etc/lockstep/topology/topics.yaml").write_text(topology)
     found: dict[str, str] = of_kind(objects, "ConfigMap")["ls-lockstep"]["data"]
     moved = {name: f"{root}{text}" if text.startswith("/") else text for name, text in found.items()}
-    devices, pushes = free_ports(2)
-    return moved | {"LOCKSTEP_EDGE__PORT": str(devices), "LOCKSTEP_EDGE__PUSH_PORT": str(pushes)}
+    names = ("EDGE__PORT", "EDGE__PUSH_PORT", "CONSOLE__PORT")
+    return moved | {f"LOCKSTEP_{name}": str(port) for name, port in zip(names, free_ports(3), strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def pipeline(mounted: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_every_command_line_starts_gets_ready_and_stops_in_time(objects: list[Object], pipeline: Pipeline) -> None:
-    """The hooks end with 0 before anything else runs; workers and edge are ready, and end with 0 within their grace."""
+    """The hooks end with 0 before anything else runs; all the others get ready, and end with 0 within their grace."""
     found = pods(objects)
     for name in ORDER:
         _hook(of_kind(objects, "Job")[name]["spec"], pipeline)
@@ -58,9 +58,10 @@ def test_every_command_line_starts_gets_ready_and_stops_in_time(objects: list[Ob
     for name, spec in found.items():
         if name.startswith("Deployment/"):
             [container] = spec["containers"]
-            member = pipeline.start(name.rpartition("-")[2], *container["args"])
+            own = {v["name"]: v["value"] for v in container.get("env", []) if v["name"].startswith("LOCKSTEP_CONSOLE")}
+            member = pipeline.start(name.rpartition("-")[2], *container["args"], **own)
             graces[member.name] = spec["terminationGracePeriodSeconds"], member
-    assert set(graces) == {"router", "critical", "high", "normal", "low", "webhook", "edge"}
+    assert set(graces) == {"router", "critical", "high", "normal", "low", "webhook", "edge", "console"}
     pipeline.wait_ready([member for _, member in graces.values()], 120.0)
     started = time.monotonic()
     for _, member in graces.values():

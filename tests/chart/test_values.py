@@ -39,6 +39,11 @@ def test_the_chart_has_nothing_that_helm_lint_finds() -> None:
         ({"config": {"redis": {"password": "x"}}}, "additional properties 'password' not allowed"),
         ({"config": {"edge": {"port": 1}}}, "additional properties 'port' not allowed"),
         ({"worker": {"resources": {"requests": {"cpu": "much"}}}}, "does not match pattern"),
+        ({"config": {"apns": {"key": "x"}}}, "additional properties 'key' not allowed"),
+        (
+            {"console": {"enabled": True, "ingress": {"enabled": True}}},
+            "name its controller in",
+        ),
         ({"secretFiles": {"LOCKSTEP_REDIS__PASWORD": {"secret": "s", "key": "k"}}}, "not allowed"),
         ({"workers": {"hihg": {}}}, "workers.hihg: topics.yaml has no such worker; it has critical, high, low, normal"),
         ({"worker": {"replicas": 9}}, "9 pods for 8 partitions"),

@@ -70,6 +70,8 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 
 {{/* The variables that all processes share. */}}
 {{- define "lockstep.environment" -}}
+LOCKSTEP_CONSOLE__HOST: 0.0.0.0
+LOCKSTEP_CONSOLE__PORT: "8088"
 LOCKSTEP_DATA_DIR: /data
 LOCKSTEP_EDGE__HOST: 0.0.0.0
 LOCKSTEP_EDGE__PORT: "8080"
@@ -97,7 +99,7 @@ LOCKSTEP_{{ upper $group }}: {{ include "lockstep.text" $settings | quote }}
 {{- $pushes := or (has "push" $stages) (has "retry" $stages) -}}
 {{- $platforms := ternary (.platforms | default list) list $pushes -}}
 {{- $edge := eq .login "edge" -}}
-{{- $stores := or $edge $pushes (has "store" $stages) -}}
+{{- $stores := or $edge (eq .login "console") $pushes (has "store" $stages) -}}
 {{- $used := dict
   "KAFKA" (ne .login "schema")
   "CASSANDRA" (or $stores (eq .login "schema"))
@@ -158,6 +160,7 @@ data:
 {{- if and .Values.schemas (not $topology.schemas) }}{{ fail "schemas: topology has no key `schemas` that names their directory" }}{{ end -}}
 {{- if $topology.schemas }}{{ if not (regexMatch "^[a-z][a-z0-9-]*$" $topology.schemas) }}{{ fail (printf "topology: schemas: %s: must be a name of one level, such as schemas" $topology.schemas) }}{{ end }}{{ end -}}
 {{- if and (eq (dig "ingest" "schemas" "ignore" .Values.config) "enforce") (not (fromJson (include "lockstep.schemas" .))) }}{{ fail "config.ingest.schemas: enforce, but there are no schemas: give those of your topology in schemas" }}{{ end -}}
+{{- if and .Values.console.enabled .Values.console.ingress.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.operators) }}{{ fail "console.ingress: name its controller in networkPolicy.operators, or nobody gets through" }}{{ end -}}
 {{- if and .Values.edge.ingress.enabled .Values.edge.route.enabled }}{{ fail "edge.ingress and edge.route: enable one of them" }}{{ end -}}
 {{- if and .Values.edge.route.enabled (not .Values.edge.route.parents) }}{{ fail "edge.route.parents: name the Gateway that the route belongs to" }}{{ end -}}
 {{- end -}}

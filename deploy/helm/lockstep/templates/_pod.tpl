@@ -20,12 +20,15 @@ capabilities:
 {{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end -}}
 
-{{/* What a container mounts. Takes root, edge, files (its secretFiles). */}}
+{{/* What a container mounts. Takes root, callers, playKey, files (its secretFiles). */}}
 {{- define "lockstep.mounts" -}}
 - {name: topology, mountPath: /etc/lockstep/topology, readOnly: true}
 - {name: tokens, mountPath: /etc/lockstep/tokens, readOnly: true}
-{{- if .edge }}
+{{- if .callers }}
 - {name: callers, mountPath: /etc/lockstep/callers, readOnly: true}
+{{- end }}
+{{- if .playKey }}
+- {name: play, mountPath: /etc/lockstep/play, readOnly: true}
 {{- end }}
 {{- if .files }}
 - {name: secrets, mountPath: /etc/lockstep/secrets, readOnly: true}
@@ -37,8 +40,8 @@ capabilities:
 - {name: tmp, mountPath: /tmp}
 {{- end -}}
 
-{{/* Volumes of a pod. Takes root, config (name of the ConfigMap), login (its role in docs/access.md), dataSize, edge,
-     prober, files (its secretFiles). Schemas lie where topics.yaml says, beside it. */}}
+{{/* Volumes of a pod. Takes root, config (name of the ConfigMap), login (its role in docs/access.md), dataSize or claim,
+     edge, callers, playKey, prober, files (its secretFiles). Schemas lie where topics.yaml says, beside it. */}}
 {{- define "lockstep.volumes" -}}
 {{- $schemas := ternary (fromJson (include "lockstep.schemas" .root)) dict (eq .component "edge") }}
 - name: topology
@@ -57,7 +60,14 @@ capabilities:
   configMap:
     name: {{ .config }}-topology
   {{- end }}
-{{- if .edge }}
+{{- with .playKey }}
+- name: play
+  secret:
+    secretName: {{ . | quote }}
+    items:
+      - {key: private.jwk, path: private.jwk}
+{{- end }}
+{{- if .callers }}
 - name: callers
   secret:
     secretName: {{ .root.Values.callers.secret | default (printf "%s-callers" .config) | quote }}
@@ -93,8 +103,13 @@ capabilities:
     secretName: {{ . | quote }}
 {{- end }}
 - name: data
+  {{- with .claim }}
+  persistentVolumeClaim:
+    claimName: {{ . | quote }}
+  {{- else }}
   emptyDir:
     sizeLimit: {{ .dataSize | default "64Mi" | quote }}
+  {{- end }}
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
@@ -154,15 +169,21 @@ args: {{ toJson .args }}
 envFrom:
   - configMapRef:
       name: {{ .config | quote }}
-{{- if or .edge .files }}
+{{- if or .callers .files }}
 env:
   {{- if .edge }}
   - name: LOCKSTEP_EDGE__ADVERTISE
     valueFrom:
       fieldRef:
         fieldPath: status.podIP
+  {{- end }}
+  {{- if .callers }}
   - name: LOCKSTEP_INGEST__CALLERS
     value: /etc/lockstep/callers/callers.json
+  {{- end }}
+  {{- range $variable, $value := .environment }}
+  - name: {{ $variable }}
+    value: {{ $value | quote }}
   {{- end }}
   {{- range $variable, $_ := .files }}
   - name: {{ $variable }}_FILE
