@@ -21,14 +21,19 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 
 from bench.console.fill import STAGES, fill
+from bench.console.page import Looked, look
 from bench.console.searches import Client, Found, timed
 from bench.measure import report, usage
 from bench.servers import own_kafka
+from bench.system import lockstep
 from deploy.local.pipeline import Member, Pipeline, environment
 from deploy.local.ports import free_ports
+from deploy.local.servers import local_servers
 from streams.settings import read_settings
 
 OUTCOMES: Final = 10_000_000
+#: For so long the page is looked at.
+SECONDS: Final = 30.0
 #: Events of one account, as many as its television has taken.
 EACH: Final = 10
 _ROOT: Final = Path(__file__).parents[2]
@@ -88,15 +93,18 @@ async def _console(pipeline: Pipeline, token: str, data: str) -> AsyncIterator[t
         await asyncio.to_thread(member.stop)
 
 
-def figures(found: Measured) -> dict[str, Any]:
-    """The last line, without the page's."""
+def figures(found: Measured, page: Looked) -> dict[str, Any]:
+    """The last line. The share is that of the console's process; the browser's own is beside it."""
     slowest = {f"search_{kind}_ms": round(max(each.took), 1) for kind, each in found.searches.items()}
     return {
         "outcomes": found.outcomes,
         "index_bytes_per_outcome": round(found.index_bytes / found.outcomes, 2),
         "build_s": round(found.build_s, 1),
         **slowest,
-        "wrong": sum(each.wrong for each in found.searches.values()),
+        "page_ready_ms": round(page.ready_ms),
+        "live_core_share": round(page.console_share, 4),
+        "live_browser_core_share": round(page.browser_share, 4),
+        "wrong": page.wrong + sum(each.wrong for each in found.searches.values()),
     }
 
 
@@ -110,7 +118,16 @@ def main() -> int:
     print(
         f"built in {found.build_s:.1f} s ({found.build_cpu_s:.1f} s of a core), again there in {found.restart_s:.1f} s"
     )
-    return report(figures(found))
+    page = look_on(float(os.environ.get("SECONDS", SECONDS)))
+    return report(figures(found, page))
+
+
+def look_on(seconds: float) -> Looked:
+    """The page's part, on servers of its own."""
+    with local_servers() as running, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as directory:
+        home = Path(directory)
+        with lockstep(running.endpoints, home / "lockstep") as system:
+            return asyncio.run(look(system, home / "browser", seconds))
 
 
 if __name__ == "__main__":

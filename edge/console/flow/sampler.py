@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -21,6 +22,7 @@ _MOST: Final = 4 << 20  # bytes of a page of metrics
 EDGE: Final = "edge"
 ALL: Final = "all"
 Address = tuple[str, int]
+log = logging.getLogger(__name__)
 Sample = dict[str, Any]
 
 
@@ -84,7 +86,11 @@ class Sampler:
             await self._all(client)  # the first one has no rates
             while True:
                 await asyncio.sleep(PERIOD_S - time.monotonic() % PERIOD_S)
-                sample = self._told(await self._all(client))
+                try:
+                    sample = self._told(await self._all(client))
+                except Exception:  # a defect ends no page: the next second is another one
+                    log.exception("a sample of the workers failed")
+                    continue
                 async with self._fresh:
                     self._sample = sample
                     self._fresh.notify_all()
