@@ -122,7 +122,7 @@ async def is_back(screen: Screen, rows: str) -> bool:
     return bool(await screen.run(f"{rows}.length === 3"))
 
 
-async def test_a_dry_run_changes_nothing(console: Served, running: System, screen: Screen, picture: Pictures) -> None:
+async def test_a_dry_run_changes_nothing(console: Served, running: System, screen: Screen) -> None:
     """The audit is clean before and after, every topic ends where it ended, and the device got nothing."""
     async with Household(running) as home:
         television = await home.on("tv")
@@ -146,7 +146,6 @@ async def test_a_dry_run_changes_nothing(console: Served, running: System, scree
         await screen.choose("#what-lane", "low")
         await screen.click("button", "Compare")
         await screen.shows("What becomes of", "Wait in windows")
-        await picture.take(screen, "what-if")
 
         assert ends(running) == before
         found = audit(running)
@@ -202,7 +201,7 @@ async def test_an_event_says_why_it_was_dropped(console: Served, demo: str, scre
 
 
 async def test_the_flow_is_drawn_live(console: Served, running: System, screen: Screen, picture: Pictures) -> None:
-    """Rates rise while events pass, a stage is chosen for its last minutes, and its drops have their reasons."""
+    """Rates rise while events pass, a stage is chosen for its last minutes; without merging more would be delivered."""
     await sign_in(screen, console)
     async with Household(running) as home:
         await home.on("tv")
@@ -232,6 +231,12 @@ async def test_the_flow_is_drawn_live(console: Served, running: System, screen: 
             await task
     await screen.colours("dark")
     await picture.take(screen, "flow-dark")
+    await screen.colours("light")
+    await screen.run("location.hash = '#/what-if'")
+    await screen.choose("#what-merge", "none")
+    await screen.click("button", "Compare")
+    await screen.shows("Events that would end otherwise", "merged")
+    await picture.take(screen, "what-if")
     assert screen.connection.errors == []
 
 

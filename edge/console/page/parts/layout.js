@@ -14,7 +14,10 @@ export function Head({ title, lead, children }) {
 export function Panel({ title, end, children, flush = false, id, head }) {
   const name = id ?? `panel-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
   return html`<section class="panel" aria-labelledby=${name}>
-    <div class="panel-head"><h2 id=${name} ref=${head} tabindex=${head ? -1 : undefined}>${title}</h2>${end && html`<div class="panel-end">${end}</div>`}</div>
+    <div class="panel-head">
+      <h2 id=${name} ref=${head} tabindex=${head ? -1 : undefined}>${title}</h2>
+      ${end && html`<div class="panel-end">${end}</div>`}
+    </div>
     <div class=${flush ? "panel-flush" : "panel-body"}>${children}</div>
   </section>`;
 }
