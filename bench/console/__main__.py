@@ -127,6 +127,7 @@ def look_on(seconds: float) -> Looked:
     """The page's part, on servers of its own."""
     with local_servers() as running, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as directory:
         home = Path(directory)
+        (home / "browser").mkdir()
         with lockstep(running.endpoints, home / "lockstep") as system:
             return asyncio.run(look(system, home / "browser", seconds))
 

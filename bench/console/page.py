@@ -57,7 +57,6 @@ async def look(system: Lockstep, directory: Path, seconds: float) -> Looked:
     pipeline.wait_ready([member])
     token = pipeline.command("operator", "bench", "--write").strip()
     served = Served(f"http://127.0.0.1:{port}", {"bench": token})
-    directory.mkdir()
     with browser(directory) as address:
         async with tab(address) as connection, Browser(served) as publisher:
             await publisher.sign_in("bench")

@@ -73,7 +73,7 @@ class Accounts:
                 "rows": [_row(row, self._lanes, partition, allowed) for row in rows],
                 "cursors": cursors(words, self._lanes),
                 "heads": {
-                    lane: {"seq": head, "offset": offset_of(head)} if head >= 0 else None
+                    lane: {"seq": head, "offset": offset_of(head)} if head > 0 else None
                     for lane, head in zip(self._lanes, heads, strict=True)
                 },
             },

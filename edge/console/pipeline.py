@@ -39,6 +39,7 @@ def described(settings: Settings, topology: Topology) -> dict[str, Any]:
         "device_types": topology.device_types,
         "partitions": topology.partitions,
         "edge": edge_of(settings),
+        "play": bool(settings.console.play_key),
     }
 
 

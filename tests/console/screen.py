@@ -115,8 +115,15 @@ class Screen:
         """Write into the element that a selector finds."""
         found = f"document.querySelector({json.dumps(what)})"
         await self.until(f"{found} !== null")
-        await self.run(f"{found}.focus()")
-        await self.write(text)
+
+        async def written() -> bool:
+            """A page that has just come takes the focus once more."""
+            await self.run(f"{found}.focus()")
+            if await self.run(f"document.activeElement === {found}"):
+                await self.write(text)
+            return bool(await self.run(f"{found}.value === {json.dumps(text)}"))
+
+        await until(written, lambda: (what, text))
 
     async def choose(self, what: str, value: str) -> None:
         """Choose an option of a select."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -58,9 +59,12 @@ async def test_every_page_is_there_and_nothing_leaves(
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 400), ("dark", 360)])
 async def test_every_page_can_be_used_by_everybody(
-    console: Served, demo: str, screen: Screen, axe: str, scheme: str, width: int
+    console: Served, demo: str, screen: Screen, axe: str, tmp_path: Path, scheme: str, width: int
 ) -> None:
-    """In both colours and on small screens: axe finds nothing, and nothing is wider than the screen."""
+    """In both colours and on small screens: axe finds nothing, and nothing is wider than the screen.
+
+    Pictures of all of it are left in the directory of the test.
+    """
     await screen.size(width, 860)
     await screen.colours(scheme)
     await screen.open(console.url)
@@ -72,6 +76,7 @@ async def test_every_page_can_be_used_by_everybody(
     await screen.run(axe)
     for page in PAGES:
         await go(screen, demo, page)
+        await screen.picture(tmp_path / f"{page}.png")
         assert await screen.run(ASK) == [], page
         assert await screen.run("document.documentElement.scrollWidth <= innerWidth"), page
 

@@ -39,6 +39,7 @@ async def test_the_topology_is_that_of_the_file(reader: Browser, running: System
     )
     assert {case["name"]: case["merge"] for case in answer.body["use_cases"]}["my-list"] == "union"
     assert answer.body["edge"]["http"] == running.url
+    assert answer.body["play"] is True
 
 
 async def test_an_event_is_found_by_each_of_its_names(reader: Browser, running: System) -> None:

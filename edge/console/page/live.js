@@ -85,12 +85,12 @@ function follow() {
   }
 }
 
-/** It opens again by itself, unless it was refused: then the session may be over, which its answer will say. */
+/** It opens again by itself, unless it was refused: then the session may be over, which another answer will say. */
 function lost() {
   tell({ connected: false });
   if (source?.readyState !== EventSource.CLOSED) return;
   source = null;
-  get("/session").then(() => setTimeout(follow, 3000), () => setTimeout(follow, 10_000));
+  get("/topology").then(() => setTimeout(follow, 3000), () => setTimeout(follow, 10_000));
 }
 
 document.addEventListener("visibilitychange", follow);

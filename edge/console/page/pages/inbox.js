@@ -12,7 +12,9 @@ import { Time } from "../parts/time.js";
 export function Inbox({ inbox, devices, lanes }) {
   const { rows, heads, cursors } = inbox;
   const used = lanes.filter((lane) => heads[lane]?.seq > 0 || rows.some((row) => row.lane === lane));
-  return html`<${Panel} title="Inbox" flush=${true} end=${rows.length ? plural(rows.length, "newest row") : ""}>
+  return html`<${Panel} title="Inbox" flush=${true} end=${rows.length ? html`<span
+    title="An ack says how far a device has read. A row that is not meant for it counts as behind until its next ack.">
+    ${plural(rows.length, "newest row")}</span>` : ""}>
     ${used.length > 0 && html`<${Cursors} used=${used} rows=${rows} heads=${heads} cursors=${cursors}
       devices=${devices} />`}
     ${rows.length ? html`<${Rows} rows=${rows} />`
@@ -40,7 +42,7 @@ function Position({ at, lane, rows, head }) {
   const where = html`<span class="mono muted">${at.offset}</span>`;
   if (!head || at.seq >= head.seq) return html`<${Status} tone="ok">at the head<//>${" "}${where}`;
   const behind = rows.filter((row) => row.lane === lane && row.seq > at.seq).length;
-  return html`<${Status} tone="warn">${behind ? `${plural(behind, "row")} behind` : "behind"}<//>${" "}${where}`;
+  return html`<${Status} tone="none">${behind ? `${plural(behind, "row")} behind` : "behind"}<//>${" "}${where}`;
 }
 
 function Rows({ rows }) {

@@ -1,6 +1,6 @@
 // One dead letter: what it says, its bytes, and what may be done with it. Every action asks first.
 
-import { html, useState } from "../html.js";
+import { html, useEffect, useRef, useState } from "../html.js";
 import { post } from "../api.js";
 import { bytes } from "../format.js";
 import { useAsked, useWork } from "../parts/asked.js";
@@ -16,6 +16,8 @@ import { Body } from "./raw.js";
 export function Letter({ partition, offset, session, onDone, onClose }) {
   const path = `/dead-letters/${encodeURIComponent(partition)}/${encodeURIComponent(offset)}`;
   const asked = useAsked(path);
+  const head = useRef(null);
+  useEffect(() => head.current.focus(), []);
   const [question, setQuestion] = useState(null); // "replay" or "discard"
   const [said, setSaid] = useState("");
   const [work, act] = useWork(async () => {
@@ -26,7 +28,7 @@ export function Letter({ partition, offset, session, onDone, onClose }) {
     onDone();
   });
   const end = html`<button class="quiet" onClick=${onClose}>Close</button>`;
-  return html`<${Panel} title="Letter ${partition}:${offset}" end=${end} id="letter">
+  return html`<${Panel} title="Letter ${partition}:${offset}" end=${end} id="letter" head=${head}>
     <p role="status" class=${said ? "aside" : "visually-hidden"}>${said}</p>
     <${Asked} asked=${asked} what="the letter">${(letter) => html`
       <${Shown} letter=${letter} />

@@ -1,7 +1,7 @@
 // Now beside then: what became of the events, what would have, and how long they would have waited.
 
 import { html } from "../html.js";
-import { absolute, count, milliseconds } from "../format.js";
+import { absolute, count, milliseconds, plural } from "../format.js";
 import { Panel, Scroll } from "../parts/layout.js";
 import { Place } from "../parts/place.js";
 import { Empty } from "../parts/states.js";
@@ -17,7 +17,7 @@ export function Verdict({ result }) {
   if (!result.events) return html`
     <${Empty} title="No event of this use case in that time">Choose a longer time, or publish some.<//>`;
   return html`
-    <${Panel} title="What becomes of ${count(result.events)} events" flush=${true} end=${window}>
+    <${Panel} title="What becomes of ${plural(result.events, "event")}" flush=${true} end=${window}>
       ${result.partitions.judged < result.partitions.of && html`
         <p class="aside">There were too many events: ${result.partitions.judged} of
         ${" "}${result.partitions.of} partitions are judged, each whole.</p>`}

@@ -10,11 +10,14 @@ export function Head({ title, lead, children }) {
   </header>`;
 }
 
-/** A part of a page under a heading of its own. */
-export function Panel({ title, end, children, flush = false, id }) {
+/** A part of a page under a heading; `head`: a ref of the heading, which may then take the focus. */
+export function Panel({ title, end, children, flush = false, id, head }) {
   const name = id ?? `panel-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
   return html`<section class="panel" aria-labelledby=${name}>
-    <div class="panel-head"><h2 id=${name}>${title}</h2>${end && html`<div class="panel-end">${end}</div>`}</div>
+    <div class="panel-head">
+      <h2 id=${name} ref=${head} tabindex=${head ? -1 : undefined}>${title}</h2>
+      ${end && html`<div class="panel-end">${end}</div>`}
+    </div>
     <div class=${flush ? "panel-flush" : "panel-body"}>${children}</div>
   </section>`;
 }
