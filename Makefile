@@ -118,7 +118,7 @@ fmt: venv ## format the code and sort its imports
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
 
-reference: venv ## write docs/settings.md, access.md and the JSON documents there anew from the code
+reference: venv ## write what is generated of docs/ anew from the code
 	$(BIN)/python -m deploy.reference
 
 test-fresh: python ## run `make demo ONCE=1` and `make test` from a clone on a minimal Debian (root); GOALS="..." for others
