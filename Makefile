@@ -92,7 +92,7 @@ image-test: ## build the image without Docker (root on Debian) and start it: not
 
 docs: $(MKDOCS) ## build the documentation as a site, .local/site/index.html; a link that leads nowhere fails
 	@NO_MKDOCS_2_WARNING=1 $(<D)/bin/mkdocs build --strict
-	@echo "docs      .local/site/index.html"
+	@echo "docs      .local/site/index.html; to search in it, serve it: python3 -m http.server -d .local/site"
 
 $(MKDOCS): $(SITE).txt
 	@echo "mkdocs    installing what makes a site of docs/ ..."
