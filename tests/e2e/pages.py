@@ -59,11 +59,15 @@ class Reader:
         self._learn(block.shows, printed)
 
     def finish(self) -> None:
-        """Those who listen have heard what the page shows; then they are ended."""
+        """Those who listen have heard what the page shows."""
         for block, process, heard in self.listening:
             self._wait(block, heard, self._here(block.shows))
             if "--count" in block.text:
                 assert process.wait(DEADLINE) == 0, heard.read_text()
+
+    def leave(self) -> None:
+        """End those who listen."""
+        for _, process, _ in self.listening:
             process.terminate()
             process.wait(DEADLINE)
 

@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -75,9 +75,11 @@ def read_page(system: System, page: Path, directory: Path) -> None:
     if page.name in BROKEN:
         system.pipeline.command("send", "--account", account, "--type", "member.no.such", "--data", "{}")
     reader = Reader(system, directory, instead)
-    for block in examples(page):
-        reader.follow(block)
-    reader.finish()
+    with ExitStack() as stack:
+        stack.callback(reader.leave)
+        for block in examples(page):
+            reader.follow(block)
+        reader.finish()
 
 
 def examples(page: Path) -> list[Block]:
