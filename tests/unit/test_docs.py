@@ -12,7 +12,7 @@ from edge import messages
 from edge.cli import main
 from edge.messages import Closing
 from streams.outcomes import REASONS
-from tests.unit.fakes import ROOT
+from tests.unit.fakes import ROOT, shipped_topology
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "clients").glob("*/README.md")])
 FOLDERS = ("streams", "agents", "sinks", "edge", "clients", "deploy", "tests", "bench", "docs", "examples")
@@ -98,3 +98,15 @@ def test_the_picture_of_the_pipeline_is_on_the_first_pages() -> None:
     """In the README and where the site starts."""
     assert "(docs/pipeline.svg)" in (ROOT / "README.md").read_text()
     assert "(pipeline.svg)" in (ROOT / "docs" / "index.md").read_text()
+
+
+def test_the_use_cases_of_the_readme_are_the_shipped_ones() -> None:
+    """With their lanes and lives."""
+    rows = re.findall(r"^\| ([a-zA-Z ]+?)(?: \(.*?\))? \| (\w+) \| (\d+ \w+) \| (\d+ \w+) \|$",
+                      (ROOT / "README.md").read_text(), re.MULTILINE)  # fmt: skip
+    listed = {
+        name.lower().replace(" ", "-"): (lane, *(life.replace(" ", "").replace("min", "m") for life in lives))
+        for name, lane, *lives in rows
+    }
+    shipped = shipped_topology().use_cases.items()
+    assert listed == {name: (case.lane, case.max_age, case.ttl) for name, case in shipped}
