@@ -16,13 +16,16 @@ PLATFORMS := tests/integration/platforms tests/e2e/test_platforms.py
 # What judges the chart's manifests, in an environment of its own.
 POLICY := tests/chart/policy/requirements
 CHECKOV := .local/checkov/stamp
+# What makes a site of docs/, in one of its own too.
+SITE := deploy/site/requirements
+MKDOCS := .local/mkdocs/stamp
 # Never written by hand: a lock file names no package index.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-strip-extras --no-emit-find-links \
 	--no-emit-index-url --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
 .PHONY: help python venv lock up down status demo test test-core test-unit test-console test-platforms faults lint fmt reference clean \
-	test-fresh chart chart-test chart-e2e image-test
+	test-fresh chart chart-test chart-e2e image-test docs
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +42,7 @@ lock: venv ## write requirements*.txt anew from requirements*.in
 	$(COMPILE) --output-file=bench/peers/requirements.txt bench/peers/requirements.in
 	$(COMPILE) --output-file=deploy/docker/build.txt deploy/docker/build.in
 	$(COMPILE) --output-file=$(POLICY).txt $(POLICY).in
+	$(COMPILE) --output-file=$(SITE).txt $(SITE).in
 
 up: python ## boot local Kafka, Cassandra and Redis
 	@$(LOCAL) up
@@ -52,7 +56,7 @@ status: python ## show which local servers are up
 demo: venv ## run the demo; ONCE=1: check every outcome, then stop
 	@$(BIN)/python -m examples.demo $(if $(ONCE),--once)
 
-test: lint test-core $(CHECKOV) ## run every check and test suite but the servers' faults, on servers of its own
+test: lint test-core $(CHECKOV) $(MKDOCS) ## run every check and test suite but the servers' faults, on servers of its own
 	@$(LOCAL) tools --with node,npm,curl,promtool,chromium,firefox,javac
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 tests $(CORE:%=--ignore=%) $(LONG:%=--ignore=%)
 
@@ -90,6 +94,16 @@ chart-e2e: ## live through a release on the API server of KUBECONFIG; PROFILES="
 image-test: ## build the image without Docker (root on Debian) and start it: not root, on a read-only root
 	@deploy/docker/image-test.sh
 
+docs: $(MKDOCS) ## build the documentation as a site, .local/site/index.html; a link that leads nowhere fails
+	@NO_MKDOCS_2_WARNING=1 $(<D)/bin/mkdocs build --strict
+	@echo "docs      .local/site/index.html; to search in it, serve it: python3 -m http.server -d .local/site"
+
+$(MKDOCS): $(SITE).txt
+	@echo "mkdocs    installing what makes a site of docs/ ..."
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $<
+	@touch $@
+
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many
 	@$(LOCAL) tools --with node,npm,curl
 	$(BIN)/python -m tests.faults
@@ -108,7 +122,7 @@ fmt: venv ## format the code and sort its imports
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
 
-reference: venv ## write docs/settings.md, access.md and the JSON documents there anew from the code
+reference: venv ## write what is generated of docs/ anew from the code
 	$(BIN)/python -m deploy.reference
 
 test-fresh: python ## run `make demo ONCE=1` and `make test` from a clone on a minimal Debian (root); GOALS="..." for others

@@ -1,4 +1,4 @@
-"""Writes the pages that the code knows best: settings, access, openapi.json, asyncapi.json and topics.schema.json."""
+"""Writes the pages that the code knows best: references, the index of decisions, the picture, documents for tools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from deploy.access_page import access_page
+from deploy.cli_page import cli_page
+from deploy.decisions_page import decisions_page
+from deploy.metrics_page import metrics_page
 from deploy.pages import write_or_check
+from deploy.picture import picture
+from deploy.problems_page import problems_page
 from edge import asyncapi, openapi
 from streams.check import DEFAULT, load_file, schema
 from streams.settings import PREFIX, Settings
@@ -37,12 +42,18 @@ class Undescribed(Exception):
 
 def pages() -> dict[Path, str]:
     """The text of each page."""
+    docs, topology = ROOT / "docs", load_file(str(TOPICS), handlers=False)
     return {
-        ROOT / "docs" / "settings.md": settings_page(Settings),
-        ROOT / "docs" / "access.md": access_page(load_file(str(TOPICS), handlers=False)),
-        ROOT / "docs" / "openapi.json": _json(openapi.document()),
-        ROOT / "docs" / "asyncapi.json": _json(asyncapi.document(load_file(str(TOPICS), handlers=False))),
-        ROOT / "docs" / "topics.schema.json": _json(schema()),
+        docs / "settings.md": settings_page(Settings),
+        docs / "access.md": access_page(topology),
+        docs / "metrics.md": metrics_page(topology),
+        docs / "cli.md": cli_page(),
+        docs / "problems.md": problems_page(),
+        docs / "decisions" / "index.md": decisions_page(docs / "decisions"),
+        docs / "pipeline.svg": picture(topology),
+        docs / "openapi.json": _json(openapi.document()),
+        docs / "asyncapi.json": _json(asyncapi.document(topology)),
+        docs / "topics.schema.json": _json(schema()),
     }
 
 

@@ -69,7 +69,8 @@ _REASONS: Final = (
 
 OPERATIONS: Final = (
     Operation("put", _DEVICE, Devices.put, "devices", {200: c.Registration, 201: c.Registration},
-              {400: ("malformed-body", "malformed-app-version", "unknown-device-type", "unknown-platform"),
+              {400: ("malformed-body", "malformed-app-version", "malformed-token", "unknown-device-type",
+                     "unknown-platform"),
                403: (*_WRONG, "wrong-device-type"), 408: _SLOW, 413: _LARGE}, {JSON: DeviceBody}),
     Operation("get", _DEVICE, Devices.get, "devices", {200: c.OneDevice}, {403: _WRONG, 404: _UNKNOWN}),
     Operation("delete", _DEVICE, Devices.delete, "devices", {204: None}, {403: _WRONG, 404: _UNKNOWN}),
@@ -95,7 +96,7 @@ OPERATIONS: Final = (
               {400: ("malformed-account",), 403: ("not-allowed",), 409: ("not-erased",)}),
 )  # fmt: skip
 #: What every operation may answer.
-_ALWAYS: Final[Mapping[int, Names]] = {
+ALWAYS: Final[Mapping[int, Names]] = {
     401: ("bad-token",), 429: ("too-many-requests",), 500: ("internal",), 503: ("unavailable", "overloaded"),
 }  # fmt: skip
 _TITLES: Final = {
@@ -169,8 +170,8 @@ def _responses(operation: Operation) -> Iterator[tuple[int, dict[str, Any]]]:
         if type_ is not None:
             made["content"] = {JSON: _body(type_)}
         yield status, made
-    for status in sorted({*_ALWAYS, *operation.problems}):
-        names = (*operation.problems.get(status, ()), *_ALWAYS.get(status, ()))
+    for status in sorted({*ALWAYS, *operation.problems}):
+        names = (*operation.problems.get(status, ()), *ALWAYS.get(status, ()))
         type_ = c.NotPublished if operation.tag == "producers" else c.Problem
         made = {
             "description": ", ".join(PREFIX + name for name in names),

@@ -98,6 +98,15 @@ Labels = tuple[str, ...]
 Family = tuple[str, str, Labels, Callable[[], Mapping[Labels, float]]]
 
 
+class Described(NamedTuple):
+    """A family as a page of reference shows it: its name in a scrape, gauge, counter or histogram, labels, meaning."""
+
+    name: str
+    kind: str
+    labels: Labels
+    meaning: str
+
+
 class Metrics(Collector):
     """One collector for all of a process."""
 
@@ -138,6 +147,19 @@ class Metrics(Collector):
     ) -> None:
         """Export histograms by their labels."""
         self._histograms.append((name, meaning, labels, read))
+
+    def described(self) -> Iterator[Described]:
+        """What is exported so far; no number is read. Those of the stages come with the first of them."""
+        for name, (meaning, _) in _NUMBERS.items() if self.stages else ():
+            yield _described(name, "gauge" if name == "in_flight" else "counter", ("stage", "lane"), meaning)
+        for name, (meaning, label, _) in _SPLIT.items() if self.stages else ():
+            yield _described(name, "counter", ("stage", "lane", label), meaning)
+        for kind, numbers in (("gauge", self.gauges), ("counter", self.counters)):
+            for name, (meaning, _) in numbers.items():
+                yield _described(name, kind, (), meaning)
+        for kind, families in (("gauge", self._levels), ("counter", self._counts), ("histogram", self._histograms)):
+            for name, meaning, labels, _ in families:
+                yield _described(name, kind, labels, meaning)
 
     def collect(self) -> Iterator[Metric]:
         """All families, for prometheus_client."""
@@ -196,6 +218,10 @@ def _added(counts: Iterable[dict[str, int]]) -> Counter[str]:
     for each in counts:
         total.update(each)
     return total
+
+
+def _described(name: str, kind: str, labels: Labels, meaning: str) -> Described:
+    return Described(PREFIX + name + ("_total" if kind == "counter" else ""), kind, labels, meaning)
 
 
 def build_info(metrics: Metrics) -> None:

@@ -18,7 +18,7 @@ def schema() -> None:
 @schema.command()
 @pass_settings
 def apply(settings: Settings) -> None:
-    """Make what is not there yet."""
+    """Make the keyspace and the tables that Cassandra lacks; nothing is deleted."""
     from sinks.cassandra import apply_schema
 
     for line in asyncio.run(apply_schema(settings)):

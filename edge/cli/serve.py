@@ -11,7 +11,7 @@ from streams.settings import Settings
 @click.command()
 @pass_settings
 def edge(settings: Settings) -> None:
-    """Serve devices: sockets, registration, pulls."""
+    """Serve devices and producers: sockets, registration, pulls, events over HTTP."""
     from edge.server import serve
     from streams.logs import configure_logs
 

@@ -16,7 +16,7 @@ def topics() -> None:
 @topics.command()
 @pass_settings
 def plan(settings: Settings) -> None:
-    """Show what the cluster lacks; exit status 1 if some of it cannot be made."""
+    """Show which topics the cluster lacks or has otherwise; exit status 1 if some of it cannot be made."""
     from streams import admin
 
     changes = admin.plan(topology_of(settings), settings)
@@ -31,7 +31,7 @@ def plan(settings: Settings) -> None:
 @topics.command()
 @pass_settings
 def apply(settings: Settings) -> None:
-    """Make what the cluster lacks."""
+    """Make the topics that the cluster lacks; nothing is deleted."""
     from streams import admin
 
     changes = admin.plan(topology_of(settings), settings)

@@ -20,6 +20,8 @@ import pytest
 from deploy.local.config import NAMES, Config
 from deploy.local.ports import free_ports, is_free
 from tests.console.browser import Browser, Served
+from tests.docs.blocks import blocks
+from tests.docs.shapes import missed
 from tests.unit.fakes import shipped_topology
 
 ROOT = Path(__file__).parents[2]
@@ -86,11 +88,13 @@ def check_lines(text: str) -> None:
 
 
 def test_demo_once_ends_well(environment: Environment) -> None:
-    """Every outcome is seen and printed, the exit status is 0, and its processes are gone."""
+    """Every outcome is seen and printed as the README shows, the exit status is 0, and its processes are gone."""
     done = make_demo(environment, "ONCE=1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     check_lines(done.stdout)
+    [shown] = [block.text for block in blocks(ROOT / "README.md") if block.text.startswith("lockstep  up in ")]
+    assert missed(shown, done.stdout) == ""
     assert "It stays up" not in done.stdout
     assert "console" not in done.stdout
     assert is_free(int(environment["LOCKSTEP_EDGE__PORT"]))

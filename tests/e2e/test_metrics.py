@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 
@@ -13,6 +14,7 @@ from deploy.local.pipeline import Member
 from tests.e2e.events import Draft, draft, event, home_of, publish, timestamp
 from tests.e2e.household import Household, until
 from tests.e2e.system import WORKERS, System
+from tests.unit.fakes import ROOT
 
 LANES = ("critical", "high", "normal", "low")
 MEMBERS = (*WORKERS, "edge")
@@ -67,6 +69,23 @@ async def test_probes_of_a_member(running: System, name: str) -> None:
     assert gauges <= {key[0] for key in numbers}
     assert len(numbers) < 1000
     assert all(key[0].startswith("lockstep_") for key in numbers)
+    assert await families(running, name) <= on_the_page()
+
+
+async def families(system: System, name: str) -> set[tuple[str, str, tuple[str, ...]]]:
+    """Name, kind and labels of everything that a member shows."""
+    _, _, text = await get(system, name, "/metrics")
+    return {
+        (family.name + ("_total" if family.type == "counter" else ""), family.type, tuple(sorted(labels - {"le"})))
+        for family in text_string_to_metric_families(text)
+        for labels in ({*sample.labels} for sample in family.samples)
+    }
+
+
+def on_the_page() -> set[tuple[str, str, tuple[str, ...]]]:
+    """Name, kind and labels of each row of docs/metrics.md."""
+    rows = re.findall(r"^\| `([a-z_]+)` \| (\w+) \| (.*?) \|", (ROOT / "docs" / "metrics.md").read_text(), re.M)
+    return {(name, kind, tuple(sorted(filter(None, labels.split(", "))))) for name, kind, labels in rows}
 
 
 def load(account: str) -> list[Draft]:

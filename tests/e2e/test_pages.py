@@ -1,4 +1,4 @@
-"""The examples of docs/producers.md and docs/devices.md, run as they stand there, against a running lockstep."""
+"""The examples of the pages, run as they stand there, against a running lockstep."""
 
 from __future__ import annotations
 
@@ -8,63 +8,94 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+import yaml
 from lockstep_client import DeviceClient, Refused
 
 from deploy.local.ports import free_ports
+from tests.docs.blocks import PAGES, SHELLS, Block, blocks
+from tests.docs.classes import classes
+from tests.e2e.conftest import Prepare
 from tests.e2e.household import until
+from tests.e2e.pages import Reader
 from tests.e2e.subjects import JAVASCRIPT, browsing, with_ws
 from tests.e2e.system import System
 from tests.unit.fakes import ROOT
 
 DEADLINE = 120
+#: Pages whose reader has a dead letter before the first example.
+BROKEN = {"operations.md"}
 #: Added to the page for browsers: tells the test what the page shows.
 WATCHED = """<script>
 new MutationObserver(() => fetch("/said", { method: "POST", body: document.body.innerText }))
   .observe(document.body, { childList: true, characterData: true });
 </script>"""
-#: What a reader has: the command `lockstep` on the path.
-LOCKSTEP = 'lockstep() { "{python}" -m edge.cli "$@"; }\n'
 
 
-def blocks(page: str, language: str = "sh") -> list[str]:
-    """The examples of a page in a language, in order."""
-    text = (ROOT / "docs" / page).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+@pytest.fixture(scope="module")
+def documented(prepare: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A lockstep for whoever reads the pages: with the cookbook's use cases, and a port for operators."""
+    directory = tmp_path_factory.mktemp("pages")
+    with prepare(f"pages-{uuid.uuid4().hex[:8]}.", directory) as made:
+        prepare_pages(made)
+        made.start()
+        yield made
 
 
-@pytest.mark.parametrize(("page", "shown"), [("producers.md", '"status":202'), ("devices.md", '"plan": "premium"')])
-def test_the_examples_of_a_page_run(running: System, page: str, shown: str, tmp_path: Path) -> None:
-    """One shell runs all of them; any status of an error ends it."""
-    found = blocks(page)
-    assert len(found) >= 3
+def prepare_pages(system: System) -> None:
+    """Write the cookbook's use cases into its topology, and have its edge serve operators."""
+    path = Path(system.pipeline.environment["LOCKSTEP_TOPOLOGY"])
+    document = yaml.safe_load(path.read_text())
+    for block in (each for each in blocks(ROOT / "docs" / "cookbook.md") if each.language == "yaml"):
+        document["use_cases"] |= yaml.safe_load(block.text)
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    [port] = free_ports(1)
+    system.pipeline.environment["LOCKSTEP_EDGE__OPERATOR_PORT"] = str(port)
+
+
+def read_page(system: System, page: Path, directory: Path) -> None:
+    """Run the examples of a page in its order, with an account that is nobody else's."""
     account = f"me-{uuid.uuid4().hex[:8]}"
-    script = "set -euo pipefail\n" + LOCKSTEP.replace("{python}", sys.executable) + "\n".join(found)
-    assert "http://127.0.0.1:8080" in script
-    for written, real in (
-        ("http://127.0.0.1:8080", running.url), ('"me"', f'"{account}"'), (": me'", f": {account}'"),
-        ("--account me", f"--account {account}"),
-    ):  # fmt: skip
-        script = script.replace(written, real)
-    done = subprocess.run(
-        ["bash", "-c", script],
-        env=running.environment(),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert shown in done.stdout
+    operators = f"http://127.0.0.1:{system.pipeline.environment['LOCKSTEP_EDGE__OPERATOR_PORT']}"
+    instead = {
+        "http://127.0.0.1:8080": system.url,
+        "http://127.0.0.1:8082": operators,
+        "/accounts/me/": f"/accounts/{account}/",
+        '"me"': f'"{account}"',
+        ": me'": f": {account}'",
+        "account me": f"account {account}",
+    }
+    (directory / ".local").mkdir(parents=True)
+    for name in ("schemas", "topics.yaml", "examples"):
+        (directory / name).symlink_to(ROOT / name)
+    if page.name in BROKEN:
+        system.pipeline.command("send", "--account", account, "--type", "member.no.such", "--data", "{}")
+    reader = Reader(system, directory, instead)
+    with ExitStack() as stack:
+        stack.callback(reader.leave)
+        for block in examples(page):
+            reader.follow(block)
+        reader.finish()
+
+
+def examples(page: Path) -> list[Block]:
+    """The blocks of a page that are run here."""
+    return [block for block in blocks(page) if block.language in SHELLS and classes(block) == {"page"}]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=lambda page: page.name)
+def test_the_examples_of_a_page_run(documented: System, page: Path, tmp_path: Path) -> None:
+    """Each ends well and prints what the page shows; variables live on from one to the next."""
+    read_page(documented, page, tmp_path / "clone")
 
 
 def example(page: str, language: str, url: str, account: str) -> str:
     """The one example of a page in a language, for this edge and this account."""
-    [found] = blocks(page, language)
+    [found] = (block.text for block in blocks(ROOT / "docs" / page) if block.language == language)
     assert "http://127.0.0.1:8080" in found
     return found.replace("http://127.0.0.1:8080", url).replace('"me"', f'"{account}"')
 

@@ -12,9 +12,9 @@ from edge import messages
 from edge.cli import main
 from edge.messages import Closing
 from streams.outcomes import REASONS
-from tests.unit.fakes import ROOT
+from tests.unit.fakes import ROOT, shipped_topology
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "clients").glob("*/README.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "clients").glob("*/README.md")])
 FOLDERS = ("streams", "agents", "sinks", "edge", "clients", "deploy", "tests", "bench", "docs", "examples")
 
 
@@ -82,3 +82,31 @@ def test_the_list_of_targets_in_the_readme_is_that_of_make() -> None:
     ).stdout
     lines = [line.strip() for line in printed.splitlines()]
     assert [line for line in listed if not re.match(r"make (demo|test) +#", line)] == lines
+
+
+def test_the_figures_of_the_readme_are_those_of_the_page_that_explains_them() -> None:
+    """Each number of its table, also where units stand behind it."""
+    text = (ROOT / "README.md").read_text()
+    table = re.findall(r"^\| .* \| (.*) \| `make bench-", text, re.MULTILINE)
+    figures = [figure for cell in table for figure in re.findall(r"[0-9][0-9.,]*[0-9]", cell)]
+    page = (ROOT / "docs" / "performance.md").read_text()
+    assert len(figures) > 10
+    assert [figure for figure in figures if not re.search(rf"(?<![0-9.,]){re.escape(figure)}(?![0-9])", page)] == []
+
+
+def test_the_picture_of_the_pipeline_is_on_the_first_pages() -> None:
+    """In the README and where the site starts."""
+    assert "(docs/pipeline.svg)" in (ROOT / "README.md").read_text()
+    assert "(pipeline.svg)" in (ROOT / "docs" / "index.md").read_text()
+
+
+def test_the_use_cases_of_the_readme_are_the_shipped_ones() -> None:
+    """With their lanes and lives."""
+    rows = re.findall(r"^\| ([a-zA-Z ]+?)(?: \(.*?\))? \| (\w+) \| (\d+ \w+) \| (\d+ \w+) \|$",
+                      (ROOT / "README.md").read_text(), re.MULTILINE)  # fmt: skip
+    listed = {
+        name.lower().replace(" ", "-"): (lane, *(life.replace(" ", "").replace("min", "m") for life in lives))
+        for name, lane, *lives in rows
+    }
+    shipped = shipped_topology().use_cases.items()
+    assert listed == {name: (case.lane, case.max_age, case.ttl) for name, case in shipped}

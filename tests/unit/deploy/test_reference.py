@@ -37,6 +37,11 @@ def test_a_stale_page_is_named_and_written_anew(
     assert capsys.readouterr().err.splitlines() == [
         "error: docs/settings.md is stale: run make reference",
         "error: docs/access.md is stale: run make reference",
+        "error: docs/metrics.md is stale: run make reference",
+        "error: docs/cli.md is stale: run make reference",
+        "error: docs/problems.md is stale: run make reference",
+        "error: docs/decisions/index.md is stale: run make reference",
+        "error: docs/pipeline.svg is stale: run make reference",
         "error: docs/openapi.json is stale: run make reference",
         "error: docs/asyncapi.json is stale: run make reference",
         "error: docs/topics.schema.json is stale: run make reference",

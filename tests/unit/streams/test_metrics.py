@@ -135,3 +135,24 @@ def test_numbers_with_labels_and_histograms_are_exported() -> None:
     assert [found[f"{PREFIX}took_seconds_bucket", (*high, ("le", le))] for le in ("0.5", "1.0", "+Inf")] == [0, 1, 1]
     assert found[f"{PREFIX}took_seconds_sum", high] == 0.7
     assert [value for (name, _), value in found.items() if name == f"{PREFIX}build_info"] == [1.0]
+
+
+def test_what_is_described_is_what_is_shown() -> None:
+    """Each family with its kind and labels; nothing is read for it."""
+    metrics = Metrics()
+    assert list(metrics.described()) == []
+    metrics.stage("route", "all").count([Outcome("stale", "a", 1)])
+    metrics.gauge("level", "A level.", lambda: 1)
+    metrics.counter("times", "Times.", lambda: 1)
+    metrics.levels("levels", "Levels.", ("a",), lambda: {("x",): 1.0})
+    metrics.labelled("counts", "Counts.", ("b", "c"), lambda: {("x", "y"): 1.0})
+    metrics.histogram("took_seconds", "Time.", ("d",), lambda: {("x",): Histogram((1.0,))})
+    shown = {
+        (family.name + ("_total" if family.type == "counter" else ""), family.type, family.documentation)
+        for family in metrics.collect()
+    }
+    assert {(each.name, each.kind, each.meaning) for each in metrics.described()} == shown
+    labels = {each.name: each.labels for each in metrics.described()}
+    assert labels["lockstep_outcomes_total"] == ("stage", "lane", "outcome")
+    assert labels["lockstep_counts_total"] == ("b", "c")
+    assert labels["lockstep_level"] == ()
