@@ -27,7 +27,7 @@ from bench.program import launch
 from bench.runs import PATIENCE, Bench, Incomplete, Outcome, latencies_ms
 from bench.system import Lockstep, lockstep, start
 from deploy.local.servers import local_servers
-from edge.auditing import Auditor
+from edge.oncall.auditing import Auditor
 from sinks.devices import Device
 from tests.integration.platforms.cases import BUSY, HANG, OK
 

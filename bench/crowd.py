@@ -22,8 +22,8 @@ import numpy as np
 
 from bench.child import serve_beside
 from bench.plan import Load
-from edge.auth import issue
-from edge.frames import CLOSE, PING, PONG, TEXT
+from edge.auth.tokens import issue
+from edge.sockets.frames import CLOSE, PING, PONG, TEXT
 from streams.settings import Tokens
 
 #: A device acks after so many items, and in any case within a second.

@@ -17,7 +17,7 @@ from deploy.local.config import Endpoints
 from deploy.local.pipeline import Pipeline, environment
 from deploy.local.ports import free_ports
 from deploy.local.topologies import SHIPPED, sockets_only
-from edge.auth import PRIVATE
+from edge.auth.tokens import PRIVATE
 from sinks import cassandra, redis
 from sinks.cassandra import CassandraUnavailable
 from sinks.devices import Device, Registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from edge import openapi
+from edge.contracts import openapi
 from edge.problems import PREFIX
 
 _HEAD: Final = f"""# HTTP problems
@@ -17,7 +17,7 @@ type is `{PREFIX}` and a name of this list; names do not change, titles and deta
 What to do about each: [devices](devices.md#problems), [producers](producers.md#over-http),
 [operators](operations.md#operators).
 
-Written by `make reference` from `edge/openapi.py`; `make lint` fails when it is stale.
+Written by `make reference` from `edge/contracts/openapi.py`; `make lint` fails when it is stale.
 
 | status | name | requests |
 |---|---|---|"""

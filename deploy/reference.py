@@ -18,7 +18,7 @@ from deploy.metrics_page import metrics_page
 from deploy.pages import write_or_check
 from deploy.picture import picture
 from deploy.problems_page import problems_page
-from edge import asyncapi, openapi
+from edge.contracts import asyncapi, openapi
 from streams.check import DEFAULT, load_file, schema
 from streams.settings import PREFIX, Settings
 

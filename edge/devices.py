@@ -11,10 +11,10 @@ from aiohttp import web
 
 from edge import cursor as cursors
 from edge import problems
-from edge.access import Access
+from edge.auth.access import Access
+from edge.auth.identity import Identity
 from edge.bodies import read_small
 from edge.cursor import Cursor
-from edge.identity import Identity
 from edge.problems import Problem
 from edge.stores import Stores, read_heads
 from sinks import keys

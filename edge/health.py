@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from edge.gateway import Gateway
-from edge.ingest import Ingest
-from edge.pull import Pull
+from edge.ingest.endpoint import Ingest
+from edge.pull.endpoint import Pull
 from edge.reports import Reports
+from edge.sockets.gateway import Gateway
 from edge.stores import STORE_ERRORS
 from sinks.cassandra import Cassandra
 from sinks.presence import Lease

@@ -10,13 +10,13 @@ import msgspec
 from aiohttp import web
 
 from edge import problems
-from edge.access import bearer
-from edge.auth import is_account
-from edge.callers import Operator
+from edge.auth.access import bearer
+from edge.auth.callers import Operator
+from edge.auth.guard import Guard
+from edge.auth.revoking import Revoking
+from edge.auth.tokens import is_account
 from edge.devices import shown
-from edge.guard import Guard
 from edge.problems import Problem
-from edge.revoking import Revoking
 from edge.stores import Stores
 from sinks.devices import Device
 from sinks.erasure import Erasure

@@ -7,8 +7,9 @@ from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
 from edge import cursor as cursors
-from edge import frames, item
-from edge.identity import Identity
+from edge import item
+from edge.auth.identity import Identity
+from edge.sockets import frames
 from sinks.rows import Notification
 from sinks.wire import NOT_HERE, TAKEN, TURNED_TO_SYNC, Note
 

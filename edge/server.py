@@ -14,30 +14,30 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
-from edge.auth import BadKeys
-from edge.backlog import Backlog
-from edge.callers import BadCallers
-from edge.connection import Connection
+from edge.auth.callers import BadCallers
+from edge.auth.guard import check_files, open_guard
+from edge.auth.revoking import Revoking
+from edge.auth.tokens import BadKeys
 from edge.cors import cors
 from edge.devices import Devices
-from edge.gateway import Gateway
-from edge.guard import check_files, open_guard
 from edge.health import Health, export
-from edge.ingest import Ingest
+from edge.ingest.endpoint import Ingest
 from edge.load import Load
 from edge.operators import Operators
 from edge.problems import problems
 from edge.protocol import Sessions
-from edge.pull import Pull
-from edge.push_port import PushPort, PushProtocol
-from edge.quick import QuickHandler, QuickPolls
-from edge.recovery import Recovery
+from edge.pull.endpoint import Pull
+from edge.pull.quick import QuickHandler, QuickPolls
+from edge.pull.waits import Waits
 from edge.reports import Reports
-from edge.revoking import Revoking
+from edge.sockets.backlog import Backlog
+from edge.sockets.connection import Connection
+from edge.sockets.gateway import Gateway
+from edge.sockets.push_port import PushPort, PushProtocol
+from edge.sockets.recovery import Recovery
+from edge.sockets.sweep import Sweep
+from edge.sockets.upgrade import Upgrades
 from edge.stores import Stores
-from edge.sweep import Sweep
-from edge.upgrade import Upgrades
-from edge.waits import Waits
 from sinks import cassandra, redis
 from sinks.devices import Registry
 from sinks.erasure import Erasure

@@ -13,7 +13,7 @@ import psutil
 from bench.measure import Usage, usage
 from bench.system import Lockstep, start
 from deploy.local.ports import free_ports
-from edge.auth import PRIVATE
+from edge.auth.tokens import PRIVATE
 from tests.console.browser import Browser, Served
 from tests.console.chromium import browser, tab
 from tests.console.screen import Screen

@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.child import serve
 from bench.crowd import LIFE_S
-from edge.auth import issue
+from edge.auth.tokens import issue
 from streams.settings import Tokens
 
 CONNECTIONS: Final = 32

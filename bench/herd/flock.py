@@ -24,7 +24,7 @@ import numpy as np
 from bench.child import serve_beside
 from bench.crowd import LIFE_S, Crowd, Device
 from bench.plan import Load
-from edge.auth import issue
+from edge.auth.tokens import issue
 from streams.settings import Tokens
 
 #: Time within which the first try to come back is made, and the longest for later ones, s.

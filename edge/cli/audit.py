@@ -23,8 +23,8 @@ def audit(settings: Settings, since: str, until: str, as_json: bool) -> None:
     FROM and TO are RFC 3339 times, or durations back from now: `lockstep audit 1h 0s` is the last hour. The exit
     status is 1 when something is broken. Needs some 80 bytes of memory for each event of the fullest partition.
     """
-    from edge.audit_text import as_object, lines
-    from edge.auditing import Auditor
+    from edge.oncall.audit_text import as_object, lines
+    from edge.oncall.auditing import Auditor
 
     topology = topology_of(settings)
     now = int(time.time() * 1000)

@@ -11,7 +11,7 @@ from edge.cli.common import note, pass_settings
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from edge.callers import Caller, Right
+    from edge.auth.callers import Caller, Right
 
 
 @click.command()
@@ -25,7 +25,7 @@ def producer(settings: Settings, name: str, types: tuple[str, ...], rate: float,
 
     A producer of that name gets the new token in place of those it had.
     """
-    from edge.callers import Producer, digest, fresh_token
+    from edge.auth.callers import Producer, digest, fresh_token
 
     token = fresh_token("producer")
     burst = 2 * rate if burst is None else burst
@@ -43,7 +43,7 @@ def operator(settings: Settings, name: str, write: bool, payload: bool) -> None:
     The token is for the operators' port of the edge and for the console. An operator of that name gets the new one in
     place of those it had.
     """
-    from edge.callers import Operator, digest, fresh_token
+    from edge.auth.callers import Operator, digest, fresh_token
 
     token = fresh_token("operator")
     asked: list[tuple[Right, bool]] = [("read", True), ("write", write), ("payload", payload)]
@@ -52,7 +52,7 @@ def operator(settings: Settings, name: str, write: bool, payload: bool) -> None:
 
 
 def _put(settings: Settings, caller: Caller, token: str) -> None:
-    from edge.callers import put
+    from edge.auth.callers import put
 
     path = Path(settings.ingest.callers)
     put(path, caller)

@@ -78,6 +78,6 @@ def _token(settings: Settings, device: str, type_: str, account: str | None, tok
         return token
     if not account:
         raise click.UsageError("give --token, or --account for a development token")
-    from edge.auth import issue
+    from edge.auth.tokens import issue
 
     return issue(private_key(settings.tokens), settings.tokens, device, account, type_, _TOKEN_LIFETIME)

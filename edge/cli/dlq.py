@@ -16,8 +16,8 @@ from streams.outcomes import REASONS
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from edge.dlq import DeadLetters
-    from edge.letters import Letter
+    from edge.oncall.dlq import DeadLetters
+    from edge.oncall.letters import Letter
     from streams.deadletters import Action
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -95,7 +95,7 @@ def list_(settings: Settings, /, open_: bool, **options: Any) -> None:
 @pass_settings
 def show(settings: Settings, place: str, payload: bool) -> None:
     """Show one dead letter: its headers, and the event in it if it can be decoded."""
-    from edge.letters import whole
+    from edge.oncall.letters import whole
 
     asked = Asked(place, None, None, None, None, None, None, 1, True)
     found, _ = _found(_reader(settings), asked, None)
@@ -148,14 +148,14 @@ def _act(
 
 
 def _reader(settings: Settings) -> DeadLetters:
-    from edge.dlq import DeadLetters
+    from edge.oncall.dlq import DeadLetters
 
     return DeadLetters(settings, topology_of(settings))
 
 
 def _found(reader: DeadLetters, asked: Asked, finished: bool | None) -> tuple[list[Letter], bool]:
     """At most as many as are asked for, and whether there are more."""
-    from edge.letters import Wanted
+    from edge.oncall.letters import Wanted
 
     partition, offset = (asked.partition, None) if asked.place is None else _place(asked.place)
     wanted = Wanted(
@@ -179,6 +179,6 @@ def _place(text: str) -> tuple[int, int]:
 
 
 def _say(letter: Letter, as_json: bool) -> None:
-    from edge.letters import as_object, line
+    from edge.oncall.letters import as_object, line
 
     click.echo(msgspec.json.encode(as_object(letter)) if as_json else line(letter))

@@ -37,9 +37,9 @@ def prober(
 
     Needs the signing key of device tokens beside the file of LOCKSTEP_TOKENS__KEYS.
     """
-    from edge.auth import issue
+    from edge.auth.tokens import issue
     from edge.cli.convert import seconds
-    from edge.outgoing import outgoing
+    from edge.ingest.outgoing import outgoing
     from edge.prober import Probe, Prober, types_of
     from streams.logs import configure_logs
     from streams.transport.client import Publisher

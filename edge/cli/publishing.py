@@ -13,7 +13,7 @@ from typing import Final
 import click
 import msgspec
 
-from edge.outgoing import Outgoing
+from edge.ingest.outgoing import Outgoing
 from streams.settings import Settings
 from streams.transport.client import Publisher, PublishFailed
 

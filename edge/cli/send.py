@@ -14,7 +14,7 @@ import msgspec
 
 from edge.cli.common import pass_settings
 from edge.cli.convert import seconds
-from edge.outgoing import BadInput, Outgoing, outgoing
+from edge.ingest.outgoing import BadInput, Outgoing, outgoing
 from streams.settings import Settings
 
 if TYPE_CHECKING:

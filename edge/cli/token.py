@@ -21,7 +21,7 @@ def token(settings: Settings, device: str, account: str, type_: str, lifetime: s
 
     The first use makes the key pair. For development: in production whoever signs members in issues tokens.
     """
-    from edge.auth import issue
+    from edge.auth.tokens import issue
     from edge.cli.convert import seconds
 
     click.echo(issue(private_key(settings.tokens), settings.tokens, device, account, type_, seconds(lifetime)))
@@ -29,7 +29,7 @@ def token(settings: Settings, device: str, account: str, type_: str, lifetime: s
 
 def private_key(tokens: Tokens) -> Path:
     """The signing key beside the public keys; where neither is there, both are made. Raises ClickException."""
-    from edge.auth import PRIVATE, PUBLIC, generate_keys
+    from edge.auth.tokens import PRIVATE, PUBLIC, generate_keys
 
     public = Path(tokens.keys)
     private = public.parent / PRIVATE

@@ -12,7 +12,7 @@ from edge.cli.convert import moment
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from edge.tracing import Place
+    from edge.oncall.tracing import Place
     from streams.topology import Topology
 
 
@@ -37,8 +37,8 @@ def trace(
 
     PARTITION:OFFSET is what `send` prints; NOTIFICATION is the id of an item that a device got, 32 hex characters.
     """
-    from edge.tracing import Tracer
-    from edge.tracing_text import as_object, lines
+    from edge.oncall.tracing import Tracer
+    from edge.oncall.tracing_text import as_object, lines
     from streams.transport.client import reader
 
     if where is not None and (id_ or account):
@@ -61,7 +61,7 @@ def trace(
 
 
 def _place(text: str, topology: Topology) -> Place:
-    from edge.tracing import Place
+    from edge.oncall.tracing import Place
     from streams.envelope import epoch_of, offset_of, origin_of
 
     if re.fullmatch(r"[0-9]{1,9}:[0-9]{1,18}", text):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from edge.auth import is_account
+from edge.auth.tokens import is_account
 from edge.console.answers import as_json
 from edge.console.door import API, Door
 from edge.console.events import body_of

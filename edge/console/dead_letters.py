@@ -12,15 +12,15 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from edge.access import number
+from edge.auth.access import number
 from edge.bodies import read_body
 from edge.console.answers import as_json
 from edge.console.door import API, Door
 from edge.console.events import place_in
 from edge.console.index.words import event_id
 from edge.console.kafka import Topics
-from edge.dlq import DeadLetters
-from edge.letters import Letter, Wanted, as_object, whole
+from edge.oncall.dlq import DeadLetters
+from edge.oncall.letters import Letter, Wanted, as_object, whole
 from edge.problems import Problem, malformed
 from streams.deadletters import Action
 from streams.outcomes import REASONS

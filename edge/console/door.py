@@ -9,8 +9,8 @@ import msgspec
 from aiohttp import hdrs, web
 
 from edge import problems
+from edge.auth.callers import Callers, Operator, Right, digest
 from edge.bodies import read_body
-from edge.callers import Callers, Operator, Right, digest
 from edge.console.answers import as_json
 from edge.console.sessions import LIFE_S, Session, Sessions
 from edge.problems import Handler, Problem

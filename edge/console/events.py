@@ -10,9 +10,9 @@ from aiohttp import web
 from edge.console.answers import as_json
 from edge.console.door import API, Door
 from edge.console.kafka import Topics
+from edge.oncall.tracing import Place, Tracer
+from edge.oncall.tracing_text import as_builtins
 from edge.problems import Problem
-from edge.tracing import Place, Tracer
-from edge.tracing_text import as_builtins
 from streams.record import Record
 from streams.settings import Settings
 from streams.topology import Topology

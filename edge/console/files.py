@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from aiohttp import hdrs, web
 
 from edge.console.door import API
-from edge.encoding import CODECS, LEAST, choose
 from edge.problems import Problem
+from edge.pull.encoding import CODECS, LEAST, choose
 
 _HERE: Final = Path(__file__).parent
 PAGE: Final = _HERE / "page"

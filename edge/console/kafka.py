@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from edge.oncall.tracing import NotFound
 from edge.problems import Problem
-from edge.tracing import NotFound
 from streams.admin import AdminError
 from streams.settings import Settings
 from streams.transport.client import PublishFailed, Reader, ReadFailed, reader

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from edge.auth import BadKeys, BadToken, issue
+from edge.auth.tokens import BadKeys, BadToken, issue
 from edge.bodies import read_body
 from edge.console.answers import as_json
 from edge.console.door import API, Door

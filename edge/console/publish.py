@@ -10,11 +10,11 @@ from typing import Annotated, Final
 import msgspec
 from aiohttp import web
 
-from edge.auth import is_account
+from edge.auth.tokens import is_account
 from edge.bodies import read_small
 from edge.console.answers import as_json
 from edge.console.door import API, Door
-from edge.outgoing import outgoing
+from edge.ingest.outgoing import outgoing
 from edge.problems import Problem, malformed
 from streams.settings import Settings
 from streams.transport.client import Publisher, PublishFailed

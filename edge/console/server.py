@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 
-from edge.callers import BadCallers, Callers
+from edge.auth.callers import BadCallers, Callers
 from edge.console import pipeline
 from edge.console.accounts import Accounts
 from edge.console.answers import careful

@@ -21,8 +21,8 @@ from edge.console.index.store import INGEST, Index
 from edge.console.kafka import Topics
 from edge.console.said import last_words, topic_of
 from edge.console.stores import Later, Stores
+from edge.oncall.verdicts import Said, Way, verdicts
 from edge.problems import malformed
-from edge.verdicts import Said, Way, verdicts
 from sinks.heads import AccountState
 from sinks.paths import Plan, plans, rules_of
 from streams.admin import ingest_topic_id

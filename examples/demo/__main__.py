@@ -17,8 +17,8 @@ from deploy.local.config import Config, LocalError, default_config
 from deploy.local.pipeline import Member, Pipeline, ProcessFailed, environment
 from deploy.local.ports import holder, is_free
 from deploy.local.servers import start
-from edge.audit_text import verdict
-from edge.auditing import Auditor
+from edge.oncall.audit_text import verdict
+from edge.oncall.auditing import Auditor
 from examples.demo.console import origins as console_origins
 from examples.demo.console import start_console
 from examples.demo.platforms import Providers, wake

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.local.pipeline import Member, Pipeline
-from edge.auth import PRIVATE
+from edge.auth.tokens import PRIVATE
 from streams.settings import Settings
 
 OPERATOR = "demo"

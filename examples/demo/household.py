@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 from lockstep_client import Closed, DeviceClient
 
-from edge.auth import PRIVATE, issue
+from edge.auth.tokens import PRIVATE, issue
 from examples.demo.scenario import ACCOUNT, Home
 from streams.settings import Tokens
 

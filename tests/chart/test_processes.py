@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.pipeline import Pipeline, ProcessFailed
 from deploy.local.ports import free_ports
-from edge.auth import generate_keys
+from edge.auth.tokens import generate_keys
 from tests.chart.rendering import Object, containers, of_kind, pods, profile, render
 
 ORDER = ("ls-lockstep-topics", "ls-lockstep-schema")

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.pipeline import environment
 from deploy.local.ports import free_ports
-from edge.callers import Operator, digest, put
+from edge.auth.callers import Operator, digest, put
 from edge.console.flow.sampler import BadTarget
 from edge.console.server import running
 from streams.check import load_file

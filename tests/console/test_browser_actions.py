@@ -9,8 +9,8 @@ import uuid
 from contextlib import suppress
 from urllib.parse import urlsplit
 
-from edge.audit import Audit
-from edge.auditing import Auditor
+from edge.oncall.audit import Audit
+from edge.oncall.auditing import Auditor
 from streams.check import load_file
 from streams.settings import read_settings
 from streams.transport.client import reader

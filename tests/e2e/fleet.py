@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 from lockstep_client import Closed, DeviceClient, Refused
 
-from edge.auth import issue
+from edge.auth.tokens import issue
 from streams.settings import Tokens
 from tests.e2e.oracle import Shown
 

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from edge.auth import PRIVATE, issue
+from edge.auth.tokens import PRIVATE, issue
 from streams.settings import Tokens
 from tests.e2e.system import System
 

@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey
 from lockstep_client import Refused
 
 from edge import cursor as cursors
-from edge.auth import PUBLIC, generate_keys, issue
+from edge.auth.tokens import PUBLIC, generate_keys, issue
 from streams.settings import Tokens
 from tests.e2e.events import event, send
 from tests.e2e.household import DEADLINE, HOUR, Household, raw_socket, read_all

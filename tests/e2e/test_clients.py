@@ -17,7 +17,7 @@ from lockstep_client import CODES, Cursors, Device, DeviceClient
 from deploy.local.pipeline import Member
 from deploy.local.ports import free_ports
 from edge import cursor as cursors
-from edge.auth import PRIVATE, issue
+from edge.auth.tokens import PRIVATE, issue
 from streams.settings import Tokens
 from tests.e2e.events import event
 from tests.e2e.household import until

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from lockstep_client import DeviceClient
 
-from edge.auth import PRIVATE, PUBLIC, generate_keys, issue
-from edge.outgoing import outgoing
+from edge.auth.tokens import PRIVATE, PUBLIC, generate_keys, issue
+from edge.ingest.outgoing import outgoing
 from edge.server import Running
 from sinks.cassandra import apply_schema
 from streams import settings as groups

@@ -16,7 +16,7 @@ from lockstep_client import DeviceClient
 from bench import bulkhead
 from bench.child import Child
 from bench.system import Lockstep
-from edge.auth import PRIVATE, issue
+from edge.auth.tokens import PRIVATE, issue
 from streams.envelope import decode_push, position
 from streams.outcomes import Outcome
 from streams.settings import Settings, Tokens

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge.cli import main
-from edge.tracing import NotFound, Tracer
+from edge.oncall.tracing import NotFound, Tracer
 from streams.admin import ingest_topic_id
 from streams.check import load_file
 from streams.cloudevents import decode

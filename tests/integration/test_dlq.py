@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge.cli import main
-from edge.dlq import DeadLetters
-from edge.letters import Wanted
+from edge.oncall.dlq import DeadLetters
+from edge.oncall.letters import Wanted
 from streams.check import load_file
 from streams.deadletters import Done, Origin, dead_letter, done
 from streams.settings import Kafka, Settings

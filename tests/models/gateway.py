@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from edge.auth.identity import Identity
 from edge.cursor import Cursor, fingerprint
-from edge.identity import Identity
 from edge.protocol import Session, Sessions, State
 from sinks.heads import AccountState
 from sinks.paths import chained

@@ -1,6 +1,6 @@
 """A model of a device that pulls two lanes of an account while rows are written, in every interleaving.
 
-Pages, cursors and tags are the product's (`PageReader`, `edge.pull`); the model supplies rows and heads.
+Pages, cursors and tags are the product's (`PageReader`, `edge.pull.endpoint`); the model supplies rows and heads.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import json
 from collections.abc import Coroutine, Iterator
 from typing import Any, Final, NamedTuple, cast
 
-from edge import tags
 from edge.cursor import Cursor, fingerprint
 from edge.item import Limits, Recipient
-from edge.page import Page, PageReader
+from edge.pull import tags
+from edge.pull.page import Page, PageReader
 from sinks.rows import Notification
 from tests.models.search import Found, Step, explore
 from tests.unit.edge.doubles import row

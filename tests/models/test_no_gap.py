@@ -12,11 +12,11 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from edge.backlog import Backlog
-from edge.identity import Identity
+from edge.auth.identity import Identity
 from edge.protocol import Sessions, State
+from edge.sockets.backlog import Backlog
+from edge.sockets.terms import terms_of
 from edge.stores import Stores
-from edge.terms import terms_of
 from sinks.devices import Device
 from sinks.heads import Heads
 from sinks.outage import Outage

@@ -9,12 +9,12 @@ import json
 from types import SimpleNamespace
 from typing import Any, cast
 
-from edge.identity import Identity
+from edge.auth.identity import Identity
 from edge.load import Load
 from edge.protocol import Sessions
-from edge.pull import Pull
+from edge.pull.endpoint import Pull
+from edge.pull.waits import Waits
 from edge.stores import Stores
-from edge.waits import Waits
 from sinks.heads import Heads
 from sinks.rows import Row, row_of
 from streams.settings import Edge

@@ -39,7 +39,7 @@ def one_cursor_for_all_lanes() -> None:
 @mutant(PULLS)
 def etag_by_the_maximum() -> None:
     """Nothing is new while the greatest head over all lanes stands."""
-    from edge import pull
+    from edge.pull import endpoint as pull
 
     def tag(heads: Sequence[int]) -> str:
         return f'"{max(heads):x}"'
@@ -54,7 +54,9 @@ def etag_by_the_maximum() -> None:
 @mutant(PULLS)
 def position_moves_to_a_later_head() -> None:
     """The heads are read after the rows, so that a position may pass rows that were written in between."""
-    from edge import page, pull, stores
+    from edge import stores
+    from edge.pull import endpoint as pull
+    from edge.pull import page
 
     made, read = pull.Pull.__init__, page.PageReader.read
     heads: list[Any] = []

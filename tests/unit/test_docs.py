@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge import messages
 from edge.cli import main
-from edge.messages import Closing
+from edge.sockets import messages
+from edge.sockets.messages import Closing
 from streams.outcomes import REASONS
 from tests.unit.fakes import ROOT, shipped_topology
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from agents.notify import Notifier
 from agents.route import Router
 from edge.console.dry.stage import DryBatch, Kept, Table, never, stage_of
-from edge.verdicts import Said
+from edge.oncall.verdicts import Said
 from streams.envelope import TICK, Envelope, decode_envelope, offset_of
 from streams.latest import LatestState
 from streams.outcomes import decode_outcomes

@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from edge.auth import PRIVATE, PUBLIC, generate_keys, issue
+from edge.auth.tokens import PRIVATE, PUBLIC, generate_keys, issue
 from edge.server import Running, running
 from sinks import cassandra, redis, wire
 from sinks.devices import Device, Registry

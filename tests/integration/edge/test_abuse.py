@@ -14,10 +14,10 @@ import pytest_asyncio
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from edge import messages
-from edge.connection import Connection
-from edge.frames import MAX_MESSAGE, pong
 from edge.protocol import MOST_FRAMES, MOST_OUT, State
+from edge.sockets import messages
+from edge.sockets.connection import Connection
+from edge.sockets.frames import MAX_MESSAGE, pong
 from tests.integration.edge.conftest import DEADLINE, House, Houses, Socket, seq_of, until
 from tests.integration.edge.test_upgrade import UPGRADE
 
@@ -166,7 +166,7 @@ async def test_a_head_on_a_connection_that_is_kept_has_a_deadline(
     bystander: Bystander, monkeypatch: pytest.MonkeyPatch, pause: float
 ) -> None:
     """Once it has begun; before that the connection may wait, and a head in two pieces is answered."""
-    monkeypatch.setattr("edge.quick.HEAD_S", 1.0)
+    monkeypatch.setattr("edge.pull.quick.HEAD_S", 1.0)
     house = bystander.house
     reader, writer = await dialled(house)
     request = f"GET /v1/devices/tv-2 HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer {house.token('tv-2')}\r\n\r\n"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.asyncapi import SOCKET
+from edge.contracts.asyncapi import SOCKET
 from streams.settings import Settings
 from streams.transport.client import RawRecord, partition_for, read_partition
 from tests import node

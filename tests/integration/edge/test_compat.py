@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from edge.frames import MAX_MESSAGE
+from edge.sockets.frames import MAX_MESSAGE
 from tests.integration.edge.conftest import House, until
 from tests.node import installed
 from tests.unit.fakes import ROOT

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from edge import contract
-from edge.openapi import OPERATIONS
+from edge.contracts import contract
+from edge.contracts.openapi import OPERATIONS
 from streams.settings import Settings
 from tests.integration.edge.conftest import House, Houses
 from tests.integration.edge.test_ingest import STRUCTURED, event, producer

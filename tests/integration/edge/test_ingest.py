@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from deploy.local.servers import Running as Servers
-from edge.callers import Producer, digest, fresh_token, put
+from edge.auth.callers import Producer, digest, fresh_token, put
 from streams.cloudevents import decode
 from streams.settings import Ingest, Settings
 from streams.topology import Topology

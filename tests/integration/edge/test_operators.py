@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from msgspec.structs import replace
 
-from edge.callers import Operator, digest, fresh_token, put
+from edge.auth.callers import Operator, digest, fresh_token, put
 from sinks import redis
 from sinks.last_seen import LastSeen
 from streams.settings import Settings

@@ -11,7 +11,7 @@ from lockstep_client import Closed
 from msgspec.structs import replace
 
 from deploy.local.servers import Running as Servers
-from edge.auth import BadKeys
+from edge.auth.tokens import BadKeys
 from edge.server import running, serve
 from sinks import redis
 from sinks.seal import BadTokenKeys
@@ -72,7 +72,7 @@ async def test_a_lapsed_lease_syncs_the_sessions(house: House, tv: Socket) -> No
 
 async def test_a_push_that_was_lost_is_found_by_the_sweep(houses: Houses, monkeypatch: pytest.MonkeyPatch) -> None:
     """The push record is skipped on purpose, and no other push of the lane follows it."""
-    monkeypatch.setattr("edge.sweep._GRACE_S", 0.1)
+    monkeypatch.setattr("edge.sockets.sweep._GRACE_S", 0.1)
     house = await houses.open(sweep=0.2)
     await house.register("tv-1")
     async with house.hello("tv-1") as tv:

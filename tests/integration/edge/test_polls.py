@@ -18,14 +18,14 @@ from lockstep_client import DeviceClient, Page, Refused
 
 from deploy.local.servers import Running as Servers
 from edge import cursor as cursors
-from edge.access import Access
-from edge.auth import Verifier
+from edge.auth.access import Access
+from edge.auth.tokens import Verifier
 from edge.load import Load
 from edge.protocol import Session, Sessions, State
-from edge.pull import Pull
+from edge.pull.endpoint import Pull
+from edge.pull.waits import Waits
 from edge.server import api
 from edge.stores import Stores
-from edge.waits import Waits
 from sinks import redis
 from tests.integration.edge.conftest import House, Houses, seq_of, until
 from tests.integration.edge.test_pull import get

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from websockets.frames import Frame, Opcode
 
-from edge.gateway import Gateway
+from edge.sockets.gateway import Gateway
 from tests.integration.edge.conftest import DEADLINE, House, until
 from tests.integration.edge.test_pull import get
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from bench.crowd import ACK_EVERY, Arrivals, Device, frames, masked
-from edge import frames as server
-from edge.frames import PONG, TEXT, take
+from edge.sockets import frames as server
+from edge.sockets.frames import PONG, TEXT, take
 
 SIZES = (0, 1, 125, 126, 4000, 65_535, 65_536)
 

@@ -14,7 +14,7 @@ from bench.herd.flock import FIRST_S, LONGEST_S, Flock, Homing, members, wait_be
 from bench.judge import Arrivals
 from bench.plan import Load
 from bench.runs import Incomplete
-from edge import frames
+from edge.sockets import frames
 from tests.unit.bench.test_crowd import Wire
 
 UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"

@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge import messages
-from edge.identity import Identity
+from edge.auth.identity import Identity
 from edge.protocol import Session, Sessions, State
+from edge.sockets import messages
 from sinks.rows import Notification
 from sinks.wire import Note
 from streams.targets import EVERY, Predicate

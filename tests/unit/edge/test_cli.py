@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from edge.auth import Verifier
+from edge.auth.tokens import Verifier
 from edge.cli import main
 from edge.cli.common import Group
 from edge.cli.convert import moment, seconds, when

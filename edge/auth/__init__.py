@@ -1,0 +1,1 @@
+"""Who may ask for what: tokens, keys, rates, producers and operators."""

@@ -1,0 +1,1 @@
+"""What the edge promises, as documents made of its code: OpenAPI and AsyncAPI."""

@@ -1,0 +1,1 @@
+"""Producers who speak HTTP: CloudEvents in, records of `ingest` out."""

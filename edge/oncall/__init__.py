@@ -1,0 +1,1 @@
+"""What became of events, for people who ask: traces, audits, dead letters."""

@@ -1,0 +1,1 @@
+"""Devices that ask: pages, polls that find nothing new, and polls that wait."""

@@ -1,0 +1,1 @@
+"""Devices on WebSockets: connections, frames, messages, and the gateway that holds them."""

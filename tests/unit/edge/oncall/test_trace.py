@@ -1,0 +1,410 @@
+"""A trace is put together from the records of the topics: stages, devices, copies, and where reading may stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from edge.oncall.trace import (
+    GRACE_MS,
+    GRACE_RECORDS,
+    Letters,
+    Passage,
+    Reports,
+    Subject,
+    Trace,
+    assemble,
+    carries,
+    subject,
+    way_of,
+)
+from edge.oncall.tracing_text import as_object, lines
+from streams.deadletters import Action, Done, Identity, Origin, dead_letter, done
+from streams.envelope import (
+    TICK,
+    VERSION,
+    Envelope,
+    Push,
+    decode_envelope,
+    decode_push,
+    encode,
+    notification_id,
+    position,
+)
+from streams.marker import HEADERS
+from streams.outcomes import ANY_LANE, Outcome, encode_outcomes
+from tests.unit.fakes import shipped_topology
+
+TOPOLOGY = shipped_topology()
+NOW = 1_800_000_000_000
+ACCOUNT = "zoë"
+SEQ = position(1, 7)
+TOPIC_ID = b"abcd"
+HIGH = 1
+
+
+class Raw(NamedTuple):
+    """A record as a reader gives it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def event(**more: str) -> Raw:
+    """The record of `ingest` at offset 7."""
+    attributes = {
+        "specversion": "1.0", "id": "e1", "source": "/plans", "type": "member.plan.changed", "subject": ACCOUNT,
+        "time": "2027-01-15T08:00:00Z", "datacontenttype": "application/json",
+    }  # fmt: skip
+    value = msgspec.json.encode({**attributes, **more, "data": {"plan": 2}})
+    return Raw(7, NOW, ACCOUNT.encode(), value, [("content-type", b"application/cloudevents+json")])
+
+
+ABOUT = subject(TOPOLOGY, 3, event())
+
+
+def envelope(seq: int = SEQ, lane: int = HIGH) -> bytes:
+    """An envelope at a position."""
+    return encode(
+        Envelope(VERSION, TOPIC_ID, 3, seq, lane, ACCOUNT, "/plans", "e1", "member.plan.changed", NOW, NOW, NOW + 1,
+                 NOW + 60_000, "", b"")
+    )  # fmt: skip
+
+
+def push(*targets: str, seq: int = SEQ) -> bytes:
+    """A push to sockets."""
+    return encode(
+        Push(VERSION, TOPIC_ID, 3, seq, -1, HIGH, ACCOUNT, ("e1",), "member.plan.changed", NOW, NOW, NOW + 60_000, "",
+             b"", tuple((target, 1, 1, 1) for target in targets))
+    )  # fmt: skip
+
+
+def outcomes(stage: str, *said: Outcome, ms: int = 5, offset: int = 0) -> Raw:
+    """A record of `outcomes`, appended `ms` after the event."""
+    return Raw(offset, NOW + ms, b"", encode_outcomes(stage, NOW + ms, list(said)))
+
+
+def traced(*, passed: dict[str, list[Raw]] | None = None, reports: list[Raw] | None = None, now: int = NOW) -> Trace:
+    """The trace of the event after these records of each topic."""
+    passages = []
+    for topic, records in (passed or {}).items():
+        read = decode_push if topic.startswith("push") else decode_envelope
+        passages.append(Passage(ABOUT, "stage", topic, read))
+        for record in records:
+            passages[-1].take(record)
+    known = Reports(ABOUT, HIGH, NOW + 60_000)
+    for record in reports or []:
+        known.take(record)
+    return assemble(TOPOLOGY, ABOUT, passages, Letters(ABOUT, "ingest"), known, [], now)
+
+
+def test_subject_is_what_the_record_says_of_itself() -> None:
+    """Position, account, lane and end come from the record and the policy of its type."""
+    assert (ABOUT.seq, ABOUT.account, ABOUT.lane) == (SEQ, ACCOUNT, HIGH)
+    assert ABOUT.expires == NOW + 7 * 86_400_000
+    unknown = subject(TOPOLOGY, 3, event(type="no.such"))
+    assert (unknown.lane, unknown.expires) == (-1, -1)
+    assert unknown.event is not None
+    broken = subject(TOPOLOGY, 3, Raw(7, NOW, b"\xff", b"{"))
+    assert (broken.event, broken.account, broken.seq) == (None, "\ufffd", SEQ)
+
+
+def test_the_whole_way() -> None:
+    """Stages by time, each device folded, the notification's id as devices see it."""
+    trace = traced(
+        passed={
+            "events.high": [Raw(70, NOW + 2, b"", envelope())],
+            "notifications.high": [Raw(71, NOW + 4, b"", envelope())],
+            "push.socket.high": [Raw(72, NOW + 6, b"", push("tv"))],
+        },
+        reports=[
+            outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone")), ms=7),
+            outcomes("push", Outcome("pushed", ACCOUNT, SEQ, ("tv",), lane=HIGH), ms=9),
+            outcomes("edge", Outcome("acked", ACCOUNT, SEQ + 3, ("tv",), since=SEQ - 1, lane=HIGH), ms=30),
+        ],
+    )
+    assert [(step.ms, step.what, step.where) for step in trace.steps] == [
+        (2, "forwarded", "events.high 3:70"),
+        (4, "forwarded", "notifications.high 3:71"),
+        (6, "forwarded", "push.socket.high 3:72"),
+        (7, "stored", ""),
+        (9, "pushed", ""),
+    ]
+    assert [(fate.device, fate.outcome, fate.ms) for fate in trace.devices] == [
+        ("phone", "stored", 7),
+        ("tv", "acked", 30),
+    ]
+    assert trace.verdict == "delivered to 1 of 2 devices"
+    assert (trace.lane, trace.copies) == ("high", 0)
+    assert trace.notification == notification_id(SEQ, 3, TOPIC_ID).hex()
+
+
+@pytest.mark.parametrize(
+    ("since", "to", "lane", "account", "covered"),
+    [
+        (SEQ - 1, SEQ, HIGH, ACCOUNT, True),
+        (-1, SEQ + 100, HIGH, ACCOUNT, True),
+        (SEQ, SEQ + 1, HIGH, ACCOUNT, False),
+        (-1, SEQ - 1, HIGH, ACCOUNT, False),
+        (-1, SEQ, HIGH + 1, ACCOUNT, False),
+        (-1, SEQ, HIGH, "another", False),
+    ],
+)
+def test_range_covers(since: int, to: int, lane: int, account: str, covered: bool) -> None:
+    """A range is (since, to] of one lane of one account."""
+    said = [
+        outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv",))),
+        outcomes("edge", Outcome("pulled", account, to, ("tv",), since=since, lane=lane), ms=9),
+    ]
+    assert traced(reports=said).devices[0].outcome == ("pulled" if covered else "stored")
+
+
+def test_copies_are_counted_and_change_nothing() -> None:
+    """A replay says the same again, in topics and outcomes."""
+    stored = Outcome("stored", ACCOUNT, SEQ, ("tv", "phone"), "socket: tv; inbox: phone", lane=HIGH)
+    again = Outcome("stored", ACCOUNT, SEQ, ("phone", "tv"), "inbox: phone, tv", lane=HIGH)
+    trace = traced(
+        passed={"events.high": [Raw(offset, NOW + offset, b"", envelope()) for offset in (1, 2, 3)]},
+        reports=[outcomes("store", stored), outcomes("store", again, ms=8)],
+    )
+    assert trace.copies == 3
+    assert [step.what for step in trace.steps] == ["forwarded", "stored"]
+    assert list(lines(trace))[-1] == "  delivered to 0 of 2 devices; 3 copies made by replays"
+
+
+def test_a_push_that_only_a_replay_made_is_a_copy() -> None:
+    """It lies behind a later one: `push` drops it, so that nothing was sent, as the audit says too."""
+    late = [Raw(72, NOW + 6, b"", push("tv", seq=SEQ + 1)), Raw(73, NOW + 9, b"", push("tv", "pad"))]
+    trace = traced(
+        passed={"notifications.high": [Raw(71, NOW + 4, b"", envelope())], "push.socket.high": late},
+        reports=[outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv",)))],
+    )
+    assert [(step.what, step.where) for step in trace.steps] == [
+        ("forwarded", "notifications.high 3:71"),
+        ("stored", ""),
+    ]
+    assert [(fate.device, fate.outcome) for fate in trace.devices] == [("tv", "stored")]
+    assert trace.copies == 1
+    repeated = traced(passed={"events.high": [Raw(72, NOW, b"", envelope(SEQ + 1)), Raw(73, NOW + 9, b"", envelope())]})
+    assert len(repeated.steps) == 1  # between the other stages nothing is made by a replay alone
+
+
+def test_device_outranks_what_a_replay_says_of_the_event() -> None:
+    """An event that was delivered and found superseded by a replay was delivered."""
+    superseded = outcomes("notify", Outcome("superseded", ACCOUNT, SEQ, detail=f"by {SEQ + 1}"))
+    assert traced(reports=[superseded]).verdict == f"superseded (by {SEQ + 1})"
+    said = [
+        superseded,
+        outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv",))),
+        outcomes("edge", Outcome("acked", ACCOUNT, SEQ, ("tv",), since=-1, lane=HIGH)),
+    ]
+    assert traced(reports=said).verdict == "delivered to 1 of 1 devices"
+    assert traced(reports=said[:2]).verdict.startswith("superseded")
+
+
+def test_event_on_its_way() -> None:
+    """Without an outcome the trace says how far the event came."""
+    assert traced().verdict == "in ingest; no stage has said anything of it"
+    trace = traced(passed={"events.high": [Raw(1, NOW + 1, b"", envelope())], "notifications.high": []})
+    assert trace.verdict == "on its way; last seen events.high 3:1"
+    assert traced(reports=[outcomes("route", Outcome("no-target", ACCOUNT, SEQ))]).verdict == "no-target"
+
+
+def test_reading_a_topic_stops_once_the_event_has_passed() -> None:
+    """Positions rise: what comes a while after the event's place can only be later events."""
+    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
+    assert not passage.take(Raw(0, NOW, b"", envelope(SEQ - 1)))
+    assert not passage.take(Raw(1, NOW, b"", TICK))
+    assert not passage.take(Raw(1, NOW + 1, b"", envelope()))
+    assert not passage.take(Raw(2, NOW + 1 + GRACE_MS, b"", envelope(SEQ + 1)))
+    assert passage.take(Raw(3, NOW + 2 + GRACE_MS, b"", envelope(SEQ + 2)))
+    assert passage.take(Raw(4, NOW + 2 + GRACE_MS, b"", TICK))
+    absent = Passage(ABOUT, "route", "events.high", decode_envelope)
+    assert not absent.take(Raw(0, NOW, b"", envelope(SEQ + 1)))
+    assert absent.take(Raw(1, NOW + 1 + GRACE_MS, b"", envelope(SEQ + 2)))
+    assert absent.found is None
+
+
+def test_reading_a_busy_topic_stops_after_so_many_records() -> None:
+    """Where many events pass in a short time, copies are looked for among the next ones only."""
+    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
+    records = [Raw(0, NOW, b"", envelope()), *[Raw(1, NOW, b"", envelope(SEQ + 1))] * GRACE_RECORDS]
+    assert [passage.take(record) for record in records] == [False] * GRACE_RECORDS + [True]
+
+
+def test_a_record_is_before_the_event_or_not() -> None:
+    """By this the event's place in a topic is found without reading what lies before it."""
+    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
+    assert [passage.reached(Raw(0, NOW, b"", envelope(SEQ + step))) for step in (-1, 0, 1)] == [False, True, True]
+
+
+def test_how_far_the_event_came() -> None:
+    """Its envelopes, each with the time at which the next stage met it."""
+    passages = [Passage(ABOUT, "stage", topic, decode_envelope) for topic in ("events.high", "notifications.high")]
+    arrived = way_of(event(), passages)
+    assert (arrived.appended, arrived.routed, arrived.notified) == (NOW, None, None)
+    assert arrived.size == len(event().value or b"") + len("content-type") + len("application/cloudevents+json")
+    for ms, passage in enumerate(passages, 1):
+        passage.take(Raw(0, NOW + ms, b"", envelope()))
+    way = way_of(event(), passages)
+    assert (way.routed_at, way.notified_at, way.routed) == (NOW + 1, NOW + 2, passages[0].found)
+
+
+def test_reading_outcomes_stops_once_all_devices_have_it() -> None:
+    """A device that has not fetched the event keeps the search going, a terminal word for each ends it."""
+    stored = outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone")))
+    tv, phone = (Outcome("acked", ACCOUNT, SEQ, (device,), since=-1, lane=HIGH) for device in ("tv", "phone"))
+    later = outcomes("edge", Outcome("stored", ACCOUNT, SEQ + 1, ("tv",)), ms=GRACE_MS + 8)
+    open_ended = Reports(ABOUT, HIGH, -1)
+    assert [open_ended.take(record) for record in (stored, outcomes("edge", tv, ms=6), later)] == [False] * 3
+    settled = Reports(ABOUT, HIGH, -1)
+    both = outcomes("edge", tv, phone, ms=7)
+    assert [settled.take(record) for record in (stored, both, later)] == [False, False, True]
+
+
+def test_what_a_push_came_to_is_said_of_one_event() -> None:
+    """`pushed` and `undeliverable` name their lane and are no ranges: those of later events say nothing of this one."""
+    pushed = Outcome("pushed", ACCOUNT, SEQ, ("tv",), lane=HIGH)
+    missed = Outcome("undeliverable", ACCOUNT, SEQ, ("phone",), "404", lane=HIGH)
+    later = [msgspec.structs.replace(outcome, seq=SEQ + 1) for outcome in (pushed, missed)]
+    trace = traced(
+        reports=[outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone"))), outcomes("push", *later)]
+    )
+    assert [(fate.device, fate.outcome) for fate in trace.devices] == [("phone", "stored"), ("tv", "stored")]
+    trace = traced(reports=[outcomes("push", pushed, missed, ms=9)])
+    assert [step.what for step in trace.steps] == ["pushed", "undeliverable"]
+    assert [(fate.device, fate.outcome, fate.ms) for fate in trace.devices] == [
+        ("phone", "undeliverable", 9),
+        ("tv", "pushed", 9),
+    ]
+
+
+def test_dead_letter_of_this_record_only() -> None:
+    """A dead letter names the record it was; others, and foreign records, are passed over."""
+    letters = Letters(ABOUT, "ingest")
+    raw = event()
+    other = raw._replace(offset=8)
+    for offset, record in enumerate((other, raw, raw)):
+        headers = dead_letter(Origin("ingest", 3, record.offset, "oversized", "17000 bytes"), record.headers)
+        assert not letters.take(Raw(offset, NOW + 2, raw.key, raw.value, headers))
+    assert not letters.take(Raw(9, NOW, None, None))
+    assert [(step.where, step.detail) for step in letters.steps] == [("dead-letters 3:1", "oversized")]
+    assert letters.copies == 1
+
+
+def test_what_was_done_to_a_dead_letter_is_a_step() -> None:
+    """Where it lies now; what was done to others is passed over."""
+    letters = Letters(ABOUT, "ingest")
+    raw = event()
+    headers = dead_letter(Origin("ingest", 3, raw.offset, "oversized", "17000 bytes"), raw.headers)
+    letters.take(Raw(0, NOW + 2, raw.key, raw.value, headers))
+    steps: list[tuple[int, Action, str]] = [
+        (raw.offset, "replayed", "3:90"), (8, "discarded", ""), (raw.offset, "discarded", ""),
+    ]  # fmt: skip
+    for letter, action, placed in steps:
+        assert not letters.take(Raw(1, NOW + 9, raw.key, None, done(Done(Identity(b"", 3, letter), action, placed))))
+    assert [(step.stage, step.what, step.where, step.ms) for step in letters.steps[1:]] == [
+        ("dlq", "replayed", "ingest 3:90", 9), ("dlq", "discarded", "", 9),
+    ]  # fmt: skip
+    assert letters.copies == 0
+
+
+def test_id_is_found_in_events_and_in_what_is_none() -> None:
+    """An event is known by account, id and source; a broken one in binary mode by its key and header."""
+    assert carries(event(), ACCOUNT, "e1", None)
+    assert carries(event(), ACCOUNT, "e1", "/plans")
+    assert not carries(event(), ACCOUNT, "e1", "/other")
+    assert not carries(event(), ACCOUNT, "e2", None)
+    broken = Raw(1, NOW, ACCOUNT.encode(), b"{", [("ce_id", b"e1")])
+    assert carries(broken, ACCOUNT, "e1", None)
+    assert not carries(broken, "another", "e1", None)
+
+
+def test_object_has_no_payload_and_times_in_rfc_3339() -> None:
+    """What programs get: the trace as one JSON object."""
+    built = msgspec.json.decode(as_object(traced(reports=[outcomes("route", Outcome("stale", ACCOUNT, SEQ))])))
+    assert built["verdict"] == "stale"
+    assert built["appended"] == "2027-01-15T08:00:00.000Z"
+    assert built["event"]["time"] == "2027-01-15T08:00:00.000Z"
+    assert built["event"]["expires"] is None
+    assert "payload" not in built["event"]
+    assert built["steps"][0]["what"] == "stale"
+
+
+def test_lines_tell_of_broken_records_too() -> None:
+    """A record that is no event has a trace: its dead letter."""
+    raw = Raw(7, NOW, b"k", b"{")
+    about: Subject = subject(TOPOLOGY, 3, raw)
+    letters = Letters(about, "ingest")
+    letters.take(
+        Raw(
+            0, NOW + 3, b"k", b"{", dead_letter(Origin("ingest", 3, raw.offset, "undecodable", "not JSON"), raw.headers)
+        )
+    )
+    reports = Reports(about, -1, -1)
+    reports.take(outcomes("route", Outcome("dead-lettered", "k", SEQ, detail="undecodable: not JSON"), ms=4))
+    trace = assemble(TOPOLOGY, about, [], letters, reports, [], NOW)
+    assert list(lines(trace)) == [
+        "not an event  account k",
+        "  ingest 3:7",
+        "      +3 ms  route   kept dead-letters 3:0 (undecodable)",
+        "      +4 ms  route   dead-lettered (undecodable: not JSON)",
+        "  dead-lettered (undecodable: not JSON)",
+    ]
+    assert msgspec.json.decode(as_object(trace))["event"] is None
+
+
+def test_lines_of_a_delivered_event() -> None:
+    """One line for each stage and device, times after the append."""
+    said = [
+        outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone"))),
+        outcomes("push", Outcome("undeliverable", ACCOUNT, SEQ, ("phone",), detail="404"), ms=6),
+        outcomes("edge", Outcome("acked", ACCOUNT, SEQ, ("tv",), since=-1, lane=HIGH), ms=9),
+    ]
+    shown = list(lines(traced(passed={"events.high": [Raw(70, NOW + 2, b"", envelope())]}, reports=said)))
+    assert shown[0] == "member.plan.changed  id e1  source /plans  account zoë"
+    assert "  ingest 3:7, lane high, readable until 2027-01-15T08:01:00.000Z" in shown
+    assert "      +5 ms  store   stored for tv, phone" in shown
+    assert "  device phone            undeliverable after 6 ms (404)" in shown
+    assert "  device tv               acked after 9 ms (cursor at 3:7)" in shown
+
+
+def coded(device: str, code: str, seq: int = SEQ, account: str = ACCOUNT) -> Outcome:
+    """What a device said of one item."""
+    return Outcome("acked", account, seq, (device,), code, since=seq - 1, lane=ANY_LANE)
+
+
+def test_what_a_device_said_of_an_item() -> None:
+    """Its code is shown; it is the item's, whatever the lane, and never that of another item or account."""
+    said = [
+        outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone", "pad", "car"))),
+        outcomes("edge", Outcome("acked", ACCOUNT, SEQ + 3, ("tv",), since=-1, lane=HIGH), coded("tv", "failed"), ms=9),
+        outcomes("edge", coded("phone", "ignored"), ms=10),
+        outcomes("edge", coded("pad", "failed", SEQ + 1), coded("pad", "failed", account="another"), ms=11),
+        outcomes("edge", coded("car", "what a later release may say"), ms=12),
+    ]
+    trace = traced(reports=said)
+    assert {fate.device: (fate.outcome, fate.code) for fate in trace.devices} == {
+        "tv": ("acked", "failed"), "phone": ("acked", "ignored"), "pad": ("stored", ""), "car": ("acked", ""),
+    }  # fmt: skip
+    assert trace.verdict == "delivered to 3 of 4 devices; 1 ignored, 1 failed"
+    shown = list(lines(trace))
+    assert "  device tv               acked after 9 ms, failed (cursor at 3:10)" in shown
+    assert "  device phone            acked after 10 ms, ignored (by its id)" in shown
+    devices = msgspec.json.decode(as_object(trace))["devices"]
+    assert [fate["code"] for fate in devices] == ["", "", "ignored", "failed"]
+
+
+def test_session_markers_are_passed_over() -> None:
+    """They lie between the records of a topic, and say nothing of any event."""
+    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
+    marker = Raw(0, NOW, None, None, HEADERS)
+    assert [passage.take(record) for record in (marker, Raw(1, NOW, None, envelope()), marker)] == [False] * 3
+    assert passage.found is not None
+    assert passage.copies == 0
