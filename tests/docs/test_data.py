@@ -17,7 +17,7 @@ ALL: Final = [block for page in PAGES for block in blocks(page)]
 YAML: Final = [block for block in ALL if block.language == "yaml"]
 JSON: Final = [block for block in ALL if block.language == "json"]
 #: Top level of the values that the pages show.
-VALUES: Final = {"config", "secretFiles"}
+VALUES: Final = {"config", "console", "networkPolicy", "secretFiles"}
 
 
 def shipped() -> Any:

@@ -29,9 +29,10 @@ def named(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_every_problem_of_the_edge_is_on_its_page() -> None:
-    """With its status."""
+    """With its status. The console answers its own page."""
     rows = {(int(status), name) for status, name in re.findall(r"^\| (\d+) \| `([a-z-]+)` \|", problems_page(), re.M)}
-    made = {each for path in (ROOT / "edge").glob("*.py") for each in named(path)}
+    sources = [path for path in (ROOT / "edge").rglob("*.py") if "console" not in path.parts]
+    made = {each for path in sources for each in named(path)}
     assert len(made) > 20
     assert made - rows == set()
 
