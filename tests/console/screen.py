@@ -55,7 +55,7 @@ class Screen:
         await self.connection.call("Page.navigate", url="about:blank")
         await self.connection.call("Page.navigate", url=address)
 
-    async def shows(self, *texts: str, without: str | None = None) -> None:
+    async def shows(self, *texts: str, without: str | None = None, seconds: float = DEADLINE) -> None:
         """Wait until all of these are to be read, and the other one is not."""
         seen = ""
 
@@ -64,7 +64,7 @@ class Screen:
             seen = str(await self.run("document.body?.innerText ?? ''"))
             return all(text in seen for text in texts) and (without is None or without not in seen)
 
-        await until(all_there, lambda: (texts, without, seen, self.connection.errors))
+        await until(all_there, lambda: (texts, without, seen, self.connection.errors), seconds)
 
     async def until(self, script: str, seconds: float = DEADLINE) -> None:
         """Wait until an expression is true in the page."""

@@ -38,6 +38,16 @@ async def sign_in(screen: Screen, console: Served, operator: str = "all", page: 
         await screen.run(f"location.hash = {json.dumps(page)}")
 
 
+async def refreshed(screen: Screen, *texts: str) -> None:
+    """Ask again until the page shows these: the index follows the topics, and acks take their time."""
+    for _ in range(TRIES):
+        await screen.click("button", "Refresh")
+        with suppress(AssertionError):
+            await screen.shows(*texts, seconds=WAIT_S)
+            return
+    await screen.shows(*texts)
+
+
 async def publish_until(screen: Screen, script: str, button: str = "Publish") -> None:
     """Publish, again if need be: what a busy machine pushes too late comes from the inbox, and a window may end."""
     for _ in range(TRIES):
@@ -131,7 +141,7 @@ async def test_a_dry_run_changes_nothing(console: Served, running: System, scree
         await send(running, made)
         await television.shows(made["id"])
         await sign_in(screen, console, page=f"#/account/{home.account}")
-        await screen.shows("at the head", "Simulate an event")
+        await refreshed(screen, "at the head", "Simulate an event")
         before, begun = ends(running), int(time.time() * 1000)
         assert audit(running).whole
 
@@ -180,7 +190,7 @@ def audit(system: System) -> Audit:
 async def test_an_event_says_why_it_was_dropped(console: Served, demo: str, screen: Screen, picture: Pictures) -> None:
     """From the account's outcomes to the gate that refused it, with its numbers; found again by its id."""
     await sign_in(screen, console, page="#/account/household-7")
-    await screen.shows("Last outcomes", "stale")
+    await refreshed(screen, "Last outcomes", "stale")
     await picture.take(screen, "account")
     row = "[...document.querySelectorAll('tbody tr')].find((e) => e.innerText.includes('stale'))"
     await screen.run(f"{row}.querySelector('a').click()")
