@@ -68,9 +68,10 @@ for profile in ${*:-dev prod no-keda tls-sasl}; do
   helm upgrade ls "$CHART" "${arguments[@]}" "${waiting[@]}" --set worker.gracSeconds=1 >/dev/null 2>&1 && die "a typo was taken"
   # One worker that the API refuses, after others were changed; then a hook that it refuses, before anything is.
   for wrong in workers.high.resources.requests.memory=64Gi worker.resources.requests.memory=64Gi; do
-    helm upgrade ls "$CHART" "${arguments[@]}" "${waiting[@]}" --set "$wrong" --set worker.graceSeconds=70 --rollback-on-failure --timeout 20s \
+    helm upgrade ls "$CHART" "${arguments[@]}" "${waiting[@]}" --set "$wrong" --set worker.graceSeconds=70 --rollback-on-failure --timeout 90s \
       >/dev/null 2>&1 && die "requests above limits were taken"
     [ "$before" = "$(specs)" ] || die "the failed upgrade left something"
+    [[ $(revision) == *" deployed" ]] || die "the failed upgrade was not undone: $(revision)"
     say "a failing upgrade is undone: $(revision)"
   done
   helm -n "$space" rollback ls 2 ${waiting[0]} >/dev/null || die "no rollback"
