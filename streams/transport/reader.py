@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import confluent_kafka
 from confluent_kafka import TopicPartition
 
+log = logging.getLogger(__name__)
 _AT_ONCE: Final = 2000  # records
 _QUEUE: Final = 16 << 10  # KiB that wait to be taken, of a consumer
 _FETCH: Final = 256 << 10  # bytes of a fetch: a trace often wants one record of a place, and no more
@@ -163,7 +165,8 @@ def _consumer(servers: str, security: Mapping[str, str] | None, wait_ms: int = _
             "fetch.message.max.bytes": _FETCH,
             "queued.max.messages.kbytes": _QUEUE,
             "log_level": 3,
-        }
+        },
+        logger=log,  # librdkafka's own way to standard error is not that of the process
     )
     try:
         yield consumer

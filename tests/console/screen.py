@@ -118,9 +118,9 @@ class Screen:
 
         async def written() -> bool:
             """A page that has just come takes the focus once more."""
-            await self.run(f"{found}.focus()")
-            if await self.run(f"document.activeElement === {found}"):
-                await self.write(text)
+            taken = f"({found}.focus(), document.activeElement === {found} && ({found}.select(), true))"
+            if await self.run(taken):
+                await self.connection.call("Input.insertText", text=text)
             return bool(await self.run(f"{found}.value === {json.dumps(text)}"))
 
         await until(written, lambda: (what, text))
