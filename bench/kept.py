@@ -26,10 +26,16 @@ RESULTS: Final = ROOT / "bench" / "results"
 def last_line(output: str) -> dict[str, Any]:
     """The figures that a benchmark ends with. Raises ValueError."""
     lines = output.rstrip().splitlines()
-    figures = json.loads(lines[-1]) if lines else None
-    if not isinstance(figures, dict):
+    found = json.loads(lines[-1]) if lines else None
+    if not isinstance(found, dict):
         raise ValueError("the last line is no JSON object")
-    return figures
+    return found
+
+
+def figures(name: str) -> dict[str, Any]:
+    """The kept figures of a benchmark."""
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())["figures"]
+    return found
 
 
 def digest(files: Iterable[Path]) -> str:
@@ -50,14 +56,14 @@ def keep(name: str) -> bool:
     make = shutil.which("make") or "make"
     ran = subprocess.run([make, "-s", f"bench-{name}"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     try:
-        figures = last_line(ran.stdout)
+        found = last_line(ran.stdout)
     except ValueError as error:
         print(f"{ran.stdout}bench-{name}: {error}")
         return False
-    print(json.dumps(figures), flush=True)
+    print(ran.stdout, flush=True)
     if ran.returncode:
         return False
-    kept = {"day": datetime.now(UTC).date().isoformat(), **machine(), "figures": figures}
+    kept = {"day": datetime.now(UTC).date().isoformat(), **machine(), "figures": found}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
     return True

@@ -1,8 +1,8 @@
 """`make sizing`: how many pods, partitions and bytes a load takes: a calculation from what the benchmarks measure.
 
-`python -m bench.sizing --events 150000 --devices 300000000 [--costs FILE]`. Without figures of your own machine the
-costs are the limits that the benchmarks hold lockstep to; FILE is JSON with any fields of `Costs`. What is computed is
-the load at its peak; nothing is added for a zone that is lost, but for the headroom.
+`python -m bench.sizing --events 150000 --devices 300000000 [--costs FILE]`. Costs are those that `make bench-keep` has
+kept in `bench/results`; FILE is JSON with fields of `Costs` that are others with you. What is computed is the load at
+its peak; nothing is added for a zone that is lost, but for the headroom.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+
+from bench.kept import figures
 
 GIB: Final = 2**30
 DAY_S: Final = 86_400
@@ -48,13 +50,13 @@ class Traffic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What it costs.
+    """What it costs. Those without a default are measured; those of tables are what `make bench-state` holds them to.
 
     route, notify, store, push, edge: CPU an event, us.
-    key_bytes: Memory of a key of `seen` or `latest`.
-    recovery_s_per_million: Time to read a million keys after a restart, s.
     socket_bytes: Memory of a connection at the edge.
     presence_bytes: Memory of a device online in Redis.
+    key_bytes: Memory of a key of `seen` or `latest`.
+    recovery_s_per_million: Time to read a million keys after a restart, s.
     account_bytes: Memory of an account's heads and copy of its devices in Redis.
     row_bytes: Bytes of a row of the inbox on a disk, its event left out.
     kafka_days: Days for which topics keep records; an event passes four of them.
@@ -64,15 +66,15 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sockets_per_pod: Connections that one edge pod holds at most.
     """
 
-    route: Positive = 6
-    notify: Positive = 7
-    store: Positive = 22
-    push: Positive = 12
-    edge: Positive = 13
+    route: Positive
+    notify: Positive
+    store: Positive
+    push: Positive
+    edge: Positive
+    socket_bytes: Positive
+    presence_bytes: Positive
     key_bytes: Positive = 40
     recovery_s_per_million: Positive = 0.5
-    socket_bytes: Positive = 4096
-    presence_bytes: Positive = 115
     account_bytes: Positive = 440
     row_bytes: Positive = 150
     kafka_days: Positive = 3
@@ -80,6 +82,16 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     replicas: Positive = 3
     busy: Positive = 0.6
     sockets_per_pod: Positive = 100_000
+
+
+def measured(**others: Any) -> Costs:
+    """The kept results, but for these fields. Raises ValidationError for a field that does not exist or is no cost."""
+    kept = {
+        **figures("pipeline")["by_stage"],
+        "socket_bytes": figures("edge")["idle_kib_per_connection"] * 1024,
+        "presence_bytes": figures("presence")["bytes_per_device"],
+    }
+    return msgspec.convert(kept | others, Costs)
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -160,7 +172,7 @@ def main(arguments: Sequence[str]) -> int:
     file = given.pop("costs")
     try:
         traffic = msgspec.convert(given, Traffic)
-        costs = msgspec.json.decode(file.read_bytes(), type=Costs) if file else Costs()
+        costs = measured(**msgspec.json.decode(file.read_bytes(), type=dict[str, float])) if file else measured()
     except (OSError, msgspec.MsgspecError) as error:
         parser.error(str(error))
     print(text(sizes(traffic, costs)))
