@@ -191,7 +191,7 @@ def scrapes(system: Lockstep) -> dict[str, tuple[int, float]]:
 
 async def loaded(system: Lockstep, directory: Path) -> tuple[Mapping[str, tuple[int, float]], int]:
     """Scrapes of processes that have had events in all lanes."""
-    async with Bench(system, Load("critical", "metrics", 100, 0, 0), directory) as bench:
+    async with Bench(system, Load("one", "metrics", 100, 0, 0), directory) as bench:
         await bench.run(1000)
         return await asyncio.to_thread(scrapes, system), await bench.wrong()
 

@@ -25,7 +25,7 @@ import psutil
 from bench.measure import report
 from bench.plan import LANES, Load
 from bench.program import launch
-from bench.runs import Bench, Outcome, latencies_ms
+from bench.runs import PATIENCE, Bench, Incomplete, Outcome, latencies_ms
 from bench.system import Lockstep, lockstep, start
 from deploy.local.servers import local_servers
 from streams.transport.client import watermarks
@@ -68,7 +68,7 @@ class Flooded(NamedTuple):
     """p99 of critical events (ms) at rest and in the flood, and how fast that drained (events/s)."""
 
     quiet_p99: float
-    flooded_p99: float
+    flooded_p99: float | None  # None: the flood was over before an event was due
     per_s: float
 
 
@@ -128,13 +128,18 @@ async def flood(system: Lockstep, sizes: Sizes, directory: Path) -> tuple[Floode
         arrivals = low.arrivals()
         times = arrivals.times[arrivals.numbers >= backlog.start]
         speed = len(times) / max(1e-9, (times.max() - times.min()) / 1e9)
-        within = flooded[(flooded[:, 0] >= times.min()) & (flooded[:, 0] <= times.max())]
-        p99 = percentiles(within[:, 1] if len(within) else flooded[:, 1])[1]
+        p99 = p99_within(flooded, times.min(), times.max())
         return Flooded(percentiles(quiet[:, 1])[1], p99, speed), await critical.wrong() + await low.wrong()
 
 
+def p99_within(events: Any, begin: int, end: int) -> float | None:
+    """p99 of the events (rows of moment in ns and latency in ms) of a span of time; None where there are none."""
+    within = events[(events[:, 0] >= begin) & (events[:, 0] <= end)]
+    return percentiles(within[:, 1])[1] if len(within) else None
+
+
 async def dam(system: Lockstep, low: Bench, events: int) -> Load:
-    """A backlog of low events that are routed, and that nobody takes."""
+    """A backlog of low events that are routed, and that nobody takes. Raises Incomplete."""
     for member in system.pipeline.members:
         if member.name == "low":
             await asyncio.to_thread(member.stop)
@@ -146,7 +151,12 @@ async def dam(system: Lockstep, low: Bench, events: int) -> Load:
 
 
 def _wait_for(system: Lockstep, full: int) -> None:
-    while _end_of_low(system) < full:
+    last, moved = -1, time.monotonic()
+    while (routed := _end_of_low(system)) < full:
+        if routed != last:
+            last, moved = routed, time.monotonic()
+        elif time.monotonic() - moved > PATIENCE:
+            raise Incomplete(f"{full - routed} low events are not routed, and for {PATIENCE:g} s nothing was")
         time.sleep(0.2)
 
 
@@ -177,7 +187,10 @@ def load(mix: str, accounts: int) -> Load:
 
 
 def figures(at: Sequence[AtRate], flooded: Flooded, wrong: int) -> dict[str, object]:
-    """The last line: of the highest sustained rate; where there is none, of the lowest, as rate 0."""
+    """The last line: of the highest sustained rate; where there is none, of the lowest, as rate 0.
+
+    The ratio is null where no critical event was due in the flood.
+    """
     best = next((one for one in reversed(at) if one.sustained), None)
     p50, p99, _ = (best or at[0]).lanes["critical"]
     return {
@@ -185,7 +198,7 @@ def figures(at: Sequence[AtRate], flooded: Flooded, wrong: int) -> dict[str, obj
         "critical_p50_ms": p50,
         "critical_p99_ms": p99,
         "flood_events_per_s": round(flooded.per_s),
-        "critical_p99_flood_ratio": round(flooded.flooded_p99 / flooded.quiet_p99, 2),
+        "critical_p99_flood_ratio": flooded.flooded_p99 and round(flooded.flooded_p99 / flooded.quiet_p99, 2),
         "wrong": wrong,
     }
 

@@ -111,13 +111,19 @@ def sizes(traffic: Traffic, costs: Costs) -> list[Size]:
     most = max(routers, lanes)
     partitions = next((number for number in PARTITIONS if number >= ROOM * most), PARTITIONS[-1])
     return [
-        Size("partitions", f"{partitions}", f"room for {ROOM} times the pods of the largest stage ({most})"),
+        Size("partitions", f"{partitions}", _room(partitions, most)),
         Size("router pods", f"{routers}", f"{costs.route:g} us an event, {costs.busy:.0%} busy"),
         Size("lane pods", f"{lanes}", f"{costs.notify + costs.store + costs.push:g} us an event, over all lanes"),
         Size("edge pods", f"{edges}", f"{online:,.0f} sockets, {costs.edge:g} us an event"),
         *_memory(traffic, costs, edges),
         *_disk(traffic, costs),
     ]
+
+
+def _room(partitions: int, most: int) -> str:
+    if partitions < ROOM * most:
+        return f"more are not foreseen, and the largest stage takes {most} pods"
+    return f"room for {ROOM} times the pods of the largest stage ({most})"
 
 
 def _pods(us_per_s: float, costs: Costs) -> int:

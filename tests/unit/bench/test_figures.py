@@ -43,6 +43,15 @@ def test_latency_is_that_of_the_highest_rate_that_the_machine_keeps_up() -> None
     assert (late["rate_per_s"], late["critical_p99_ms"], late["wrong"]) == (0, 100.0, 1)
 
 
+def test_a_flood_that_no_event_met_has_no_ratio() -> None:
+    """Events before and after it say nothing of it."""
+    events = np.array([[10, 1.0], [20, 2.0], [30, 3.0]])
+    assert latency.p99_within(events, 15, 25) == 2.0
+    assert latency.p99_within(events, 21, 29) is None
+    missed = latency.figures([at(1000, 0.3)], latency.Flooded(10.0, None, 4321.4), 0)
+    assert missed["critical_p99_flood_ratio"] is None
+
+
 def test_lanes_are_told_apart_by_turn() -> None:
     """The load's lanes take turns."""
     found = latency.by_lane(run({}, 8, 1.0))

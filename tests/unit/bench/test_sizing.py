@@ -44,6 +44,13 @@ def test_partitions_have_room_and_an_end() -> None:
     assert amounts(Traffic(events=1e9))["partitions"] == str(PARTITIONS[-1])
 
 
+def test_no_room_is_promised_that_is_not_there() -> None:
+    """Where the most partitions are less than four times the pods."""
+    for events, promised in ((150_000, True), (10_000_000, False)):
+        [why] = [size.why for size in sizes(Traffic(events=events), COSTS) if size.what == "partitions"]
+        assert why.startswith("room for 4 times") is promised
+
+
 def test_costs_may_be_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Fields that are left out stay as they are; an unknown one or a wrong number is refused."""
     file = tmp_path / "costs.json"
