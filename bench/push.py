@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import aiohttp
 from aioapns import APNs, NotificationRequest, PushType
@@ -30,10 +30,10 @@ from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 from pywebpush import webpush_async
 
+from bench.measure import report
 from bench.program import launch
 from bench.push_servers import AUTH, PROJECT
-from deploy.local.config import on_free_ports
-from deploy.local.servers import start, stop
+from deploy.local.servers import local_servers
 from sinks.content import message
 from sinks.keys import pack
 from sinks.push import open_sink
@@ -240,18 +240,9 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=2000, help="for each client and round (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of which the best counts (default %(default)s)")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lockstep-bench-") as home:
-        config = on_free_ports(Path(home))
-        try:
-            redis = start(config, ["redis"]).endpoints.redis
-            with serving() as servers:
-                found: dict[str, Any] = asyncio.run(
-                    measure(servers, servers.settings(redis), arguments.messages, arguments.rounds)
-                )
-        finally:
-            stop(Path(home), grace=0)
-    print(json.dumps(found))
-    return 1 if found["wrong"] else 0
+    with local_servers(["redis"]) as running, serving() as servers:
+        settings = servers.settings(running.endpoints.redis)
+        return report(asyncio.run(measure(servers, settings, arguments.messages, arguments.rounds)))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,9 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +23,8 @@ from typing import Any, NamedTuple
 
 import confluent_kafka
 
-from deploy.local.config import on_free_ports
-from deploy.local.servers import start, stop
+from bench.program import launch
+from deploy.local.servers import local_servers
 from streams.admin import ingest_topic_id
 from streams.envelope import VERSION, Envelope, encode, position
 from streams.murmur2 import partition_for
@@ -121,15 +119,10 @@ def fill(settings: Settings, events: int) -> list[Partition]:
 @contextmanager
 def kafka() -> Iterator[Settings]:
     """A Kafka with all topics, removed at the end."""
-    home = Path(tempfile.mkdtemp(prefix="lockstep-bench-"))
-    try:
-        servers = start(on_free_ports(home), ["kafka"]).endpoints.kafka
-        settings = Settings(kafka=Kafka(servers=servers), topology=str(ROOT / "topics.yaml"))
+    with local_servers(["kafka"]) as running:
+        settings = Settings(kafka=Kafka(servers=running.endpoints.kafka), topology=str(ROOT / "topics.yaml"))
         lockstep(settings, "topics", "apply")
         yield settings
-    finally:
-        stop(home, grace=0)
-        shutil.rmtree(home)
 
 
 def lockstep(settings: Settings, *arguments: str) -> str:
@@ -208,4 +201,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    launch(main)

@@ -25,7 +25,6 @@ from bench.console.page import Looked, look
 from bench.console.searches import Client, Found, timed
 from bench.measure import report, usage
 from bench.program import launch
-from bench.servers import own_kafka
 from bench.system import lockstep
 from deploy.local.pipeline import Member, Pipeline, environment
 from deploy.local.ports import free_ports
@@ -112,8 +111,8 @@ def figures(found: Measured, page: Looked) -> dict[str, Any]:
 def main() -> int:
     """Measure and report."""
     outcomes = int(float(os.environ.get("OUTCOMES", OUTCOMES)))
-    with own_kafka() as kafka, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as directory:
-        found = asyncio.run(measure(kafka, outcomes, Path(directory)))
+    with local_servers(["kafka"]) as running, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as directory:
+        found = asyncio.run(measure(running.endpoints.kafka, outcomes, Path(directory)))
     for kind, each in found.searches.items():
         print(f"search by {kind:8} median {statistics.median(each.took):.0f} ms, slowest {max(each.took):.0f} ms")
     print(

@@ -28,7 +28,7 @@ from bench.program import launch
 from bench.route.load import fill, good
 from bench.route.oracle import wrong
 from bench.route.systems import LOCKSTEP, ROOT, Scene, System, systems
-from bench.servers import own_kafka
+from deploy.local.servers import local_servers
 from streams.admin import apply, plan
 from streams.check import load_file
 from streams.policies import policies
@@ -187,8 +187,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     events = int(os.environ.get("EVENTS", EVENTS))
-    with on(CORES.servers), own_kafka() as servers:
-        found = play(servers, arguments.systems, events, arguments.rounds)
+    with on(CORES.servers), local_servers(["kafka"]) as running:
+        found = play(running.endpoints.kafka, arguments.systems, events, arguments.rounds)
     return report(summary(found, ["stock-faust", "quixstreams"]))
 
 

@@ -43,7 +43,6 @@ class System(NamedTuple):
     read: Read = read_as_it_came
     slow: bool = False
     markers: int = 0
-    python: bool = True
     store: str = ""
 
     def lanes(self, scene: Scene) -> list[str]:
@@ -101,7 +100,7 @@ def systems(topology: Topology) -> list[System]:
             "stock-faust", _module("bench.peers.stock_faust", "worker", "--without-web", "--loglevel=warn"), slow=True
         ),
         System("quixstreams", _quix),
-        System("kafka-streams", _kafka_streams, python=False, store="rocksdb"),
-        System("kafka-streams-memory", _kafka_streams, python=False, store="memory"),
+        System("kafka-streams", _kafka_streams, store="rocksdb"),
+        System("kafka-streams-memory", _kafka_streams, store="memory"),
         System("raw", _module("bench.peers.raw")),
     ]

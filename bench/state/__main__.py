@@ -23,9 +23,9 @@ import psutil
 
 from bench.measure import report
 from bench.program import launch
-from bench.servers import own_kafka
 from deploy.local.pipeline import Member, Pipeline
 from deploy.local.ports import free_ports
+from deploy.local.servers import local_servers
 from streams.admin import apply, plan
 from streams.check import load_file
 from streams.settings import Kafka, Settings
@@ -123,8 +123,8 @@ def play(servers: str, sizes: Sequence[int], prefix: str = "") -> dict[str, obje
 def main() -> int:
     """Measure all sizes that fit."""
     sizes = fitting([int(float(text)) for text in sys.argv[1:]] or SIZES)
-    with own_kafka() as servers:
-        return report(play(servers, sizes))
+    with local_servers(["kafka"]) as running:
+        return report(play(running.endpoints.kafka, sizes))
 
 
 if __name__ == "__main__":
