@@ -2,7 +2,8 @@
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from time import monotonic
 
@@ -28,12 +29,24 @@ def require_free_ports(config: Config, names: Iterable[str]) -> None:
             raise LocalError(f"{taken}: free it, or set LOCKSTEP_LOCAL_{name.upper()}_PORT")
 
 
-def boot(config: Config, name: str, cancelled: threading.Event, report: Callable[[str], None]) -> None:
+def together(boots: Sequence[Callable[[threading.Event], None]]) -> None:
+    """Do these at the same time; once one fails the event that all are given is set, and its error is raised."""
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(len(boots) or 1) as pool:
+        try:
+            for task in as_completed([pool.submit(each, cancelled) for each in boots]):
+                task.result()
+        except BaseException:
+            cancelled.set()
+            raise
+
+
+def boot(config: Config, name: str, report: Callable[[str], None], cancelled: threading.Event) -> None:
     """Start one of the three servers and wait until it answers."""
-    run(config.home, name, _server(config, name), cancelled, report)
+    run(config.home, name, _server(config, name), report, cancelled)
 
 
-def run(home: Path, name: str, server: Server, cancelled: threading.Event, report: Callable[[str], None]) -> None:
+def run(home: Path, name: str, server: Server, report: Callable[[str], None], cancelled: threading.Event) -> None:
     """Start a server, known as `name`, and wait until it answers; on an error, or when cancelled, it is ended again."""
     started, log = monotonic(), home / name / "server.log"
     _write_files(server)

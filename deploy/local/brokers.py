@@ -2,11 +2,10 @@
 
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from deploy.local import boot, jars, kafka, ports, processes, servers, tools
@@ -36,19 +35,11 @@ class Brokers:
 
     def start(self, ids: Iterable[int]) -> None:
         """Have these up, all at once; LocalError when one does not come up."""
-        wanted = [node for node in ids if not self._up(node)]
-        cancelled = threading.Event()
-        with ThreadPoolExecutor(len(self.nodes)) as pool:
-            booting = [
-                pool.submit(boot.run, self.home, _name(node), self.nodes[node - 1], cancelled, servers.silent)
-                for node in wanted
-            ]
-            try:
-                for task in booting:
-                    task.result()
-            except BaseException:
-                cancelled.set()
-                raise
+        boot.together([
+            partial(boot.run, self.home, _name(node), self.nodes[node - 1], servers.silent)
+            for node in ids
+            if not self._up(node)
+        ])  # fmt: skip
 
     def kill(self, node: int) -> None:
         """End a broker as a crash would; its data stay."""

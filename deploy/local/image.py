@@ -32,9 +32,18 @@ def main(root: str) -> int:
                 said = _ready(port, worker)
             finally:
                 worker.terminate()
-                status = worker.wait(GRACE)
+                status = _ended(worker)
     print(f"router     {said}; stopped with {status}", flush=True)
     return 1 if status or "recovered: True" not in said else 0
+
+
+def _ended(worker: subprocess.Popen[bytes]) -> int:
+    """Its exit status; killed where it does not stop within its grace."""
+    try:
+        return worker.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        return worker.wait()
 
 
 def _ready(port: int, worker: subprocess.Popen[bytes], patience: float = 120.0) -> str:

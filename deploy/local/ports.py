@@ -1,5 +1,6 @@
 """Free ports, and who holds a taken one."""
 
+import errno
 import os
 import random
 import socket
@@ -31,7 +32,7 @@ def share(part: int, parts: int) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports that are all free now."""
+    """Different ports that are all free now. Raises OSError where there are not so many."""
     first, _, last = os.environ.get(VARIABLE, share(0, 1)).partition("-")
     among = range(int(first), int(last) + 1)
     found: list[int] = []
@@ -45,6 +46,8 @@ def free_ports(count: int) -> list[int]:
             except OSError:
                 continue
             found.append(port)
+    if len(found) < count:
+        raise OSError(errno.EADDRINUSE, f"of ports {first} to {last} only {len(found)} are free, {count} are needed")
     return found
 
 

@@ -3,9 +3,7 @@
 import shutil
 import ssl
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -43,11 +41,7 @@ def secured(secrets: Secrets, redis_users: Sequence[str], config: Config | None 
     servers.prepare(chosen, chosen.ports)
     try:
         made = _servers(chosen, secrets, redis_users)
-        with ThreadPoolExecutor(len(made)) as pool:
-            cancelled = threading.Event()
-            booting = [pool.submit(boot.run, home, each.name, each, cancelled, servers.silent) for each in made]
-            for task in booting:
-                task.result()
+        boot.together([partial(boot.run, home, each.name, each, servers.silent) for each in made])
         yield chosen
     finally:
         for name in chosen.ports:

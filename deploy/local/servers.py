@@ -4,11 +4,11 @@ import fcntl
 import shutil
 import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from deploy.local import boot, jars, processes, tools
@@ -112,16 +112,8 @@ def _boot_all(config: Config, names: tuple[str, ...], report: Report) -> None:
     boot.require_free_ports(config, names)
     prepare(config, names, report)
     require_room(config.home)
-    cancelled = threading.Event()
     try:
-        with ThreadPoolExecutor(len(names)) as pool:
-            tasks = [pool.submit(boot.boot, config, name, cancelled, report) for name in names]
-            try:
-                for task in as_completed(tasks):
-                    task.result()
-            except BaseException:
-                cancelled.set()
-                raise
+        boot.together([partial(boot.boot, config, name, report) for name in names])
     except BaseException:
         _end(config.home, names, grace=0)
         raise

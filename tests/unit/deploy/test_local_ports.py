@@ -37,6 +37,15 @@ def test_processes_that_share_the_range_never_meet(monkeypatch: pytest.MonkeyPat
     assert parts[-1][-1] < ports.LAST
 
 
+def test_too_few_free_ports_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That says how many there are, and not a shorter list."""
+    [port] = ports.free_ports(1)
+    monkeypatch.setenv(ports.VARIABLE, f"{port}-{port}")
+    assert ports.free_ports(1) == [port]
+    with pytest.raises(OSError, match="only 1 are free, 2 are needed"):
+        ports.free_ports(2)
+
+
 def test_the_port_for_internal_use_steps_aside() -> None:
     """It is the next one up, unless that is taken."""
     port = next(port for port in ports.free_ports(50) if ports.is_free(port + 1))
