@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from deploy.chart.values import WORKERS, Worker
+from deploy.chart.workers import WORKERS, Worker
 
 PERIOD = 15  # s between two looks of the autoscaler
 TOLERANCE = 0.1

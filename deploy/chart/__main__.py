@@ -13,7 +13,8 @@ import msgspec
 from ruamel.yaml import YAML
 
 from deploy.chart.schema import values_schema
-from deploy.chart.values import WORKERS, Values
+from deploy.chart.values import Values
+from deploy.chart.workers import WORKERS
 from deploy.monitoring.dashboards import boards
 from deploy.monitoring.rules import groups
 from deploy.pages import write_or_check

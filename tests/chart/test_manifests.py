@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from deploy.access import cassandra_grants, kafka_rights, redis_keys, roles
-from deploy.chart.values import WORKERS
+from deploy.chart.workers import WORKERS
 from streams.check import load, load_file
 from streams.event_schemas import read_schemas
 from streams.settings import read_settings

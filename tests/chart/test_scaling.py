@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.scaling import CAPACITY, DEFAULTS, Policy, Step, replay, shipped
-from deploy.chart.values import WORKERS
+from deploy.chart.workers import WORKERS
 
 
 def test_the_model_knows_that_enough_pods_never_wait() -> None:
