@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.access import cassandra_grants, kafka_rights, redis_keys, roles
 from deploy.chart.workers import WORKERS
 from streams.check import load, load_file
 from streams.event_schemas import read_schemas
@@ -28,18 +26,11 @@ from tests.chart.rendering import (
     of_kind,
     pods,
     profile,
-    render,
 )
 from tests.chart.validation import problems
 from tests.unit.fakes import ROOT
 
 LOWEST, HIGHEST = "1.30", "1.37"
-
-
-@pytest.fixture(params=PROFILES, scope="module")
-def objects(request: pytest.FixtureRequest) -> list[Object]:
-    """All objects of each profile."""
-    return render(profile(request.param))
 
 
 def topology_of(objects: list[Object]) -> Topology:
@@ -101,13 +92,6 @@ def test_every_pod_meets_the_restricted_standard(objects: list[Object]) -> None:
             assert set(container["resources"]) == {"requests", "limits"}
 
 
-def test_no_secret_is_in_the_manifests(objects: list[Object]) -> None:
-    """They come by reference: there is no Secret, and nothing in the environment is one."""
-    assert of_kind(objects, "Secret") == {}
-    for name, each in of_kind(objects, "ConfigMap").items():
-        assert [key for key in each["data"] if re.search(r"(PASSWORD|KEY)$", key)] == [], name
-
-
 def test_topics_are_those_of_topics_yaml(objects: list[Object]) -> None:
     """Every worker that is on is a Deployment, every Deployment but three a worker; its topology is ours."""
     topology = topology_of(objects)
@@ -145,97 +129,6 @@ def write_out(objects: list[Object], sources: list[Object], directory: Path) -> 
             path = directory / item["path"]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(data[item["key"]])
-
-
-def test_each_role_has_a_login_of_its_own() -> None:
-    """With `{role}` in the name of a Secret; the roles are those of docs/access.md."""
-    found = pods(render(profile("tls-sasl")))
-    logins = {}
-    for name, spec in found.items():
-        [secrets] = [volume["projected"]["sources"] for volume in spec["volumes"] if volume["name"] == "secrets"]
-        logins[name.rpartition("lockstep-")[2]] = {source["secret"]["name"] for source in secrets}
-    topology = load_file(str(ROOT / "topics.yaml"), handlers=False)
-    assert {name: {f"lockstep-{'prober' if name == 'test' else name}"} for name in logins} == logins
-    assert set(logins) - {"test"} <= set(roles(topology))
-    assert {"critical", "edge", "topics", "schema"} <= set(logins)
-
-
-def test_a_pod_mounts_what_its_role_uses_and_no_other_secret() -> None:
-    """By docs/access.md for the stores; a platform's credentials are its worker's, token keys theirs and the edge's."""
-    names = ("KAFKA__SECURITY", "CASSANDRA__PASSWORD", "REDIS__PASSWORD", "REGISTRY__TOKEN_KEYS", "APNS__KEY",
-             "FCM__ACCOUNT", "WEBPUSH__KEY", "LIMITS__FINGERPRINT_KEY", "TOKENS__ISSUER")  # fmt: skip
-    files = {f"LOCKSTEP_{name}": {"secret": "s", "key": "k"} for name in names}
-    platforms = {name: {"enabled": True} for name in WORKERS if name.startswith("push-")}
-    objects = render({"secretFiles": files, "workers": platforms, "prober": {"enabled": True}})
-    topology = load_file(str(ROOT / "topics.yaml"), handlers=False)
-    for name, spec in pods(objects).items():
-        role = name.rpartition("ls-lockstep-")[2].replace("test", "prober")
-        worker = topology.workers.get(role)
-        outside = {*worker.platforms} - {"socket"} if worker else set()
-        used = {
-            "KAFKA": bool(kafka_rights(topology, role)), "CASSANDRA": bool(cassandra_grants(topology, role)),
-            "REDIS": bool(redis_keys(topology, role)), "REGISTRY": role == "edge" or bool(outside),
-            "APNS": "apns" in outside, "FCM": "fcm" in outside, "WEBPUSH": "webpush" in outside,
-            "LIMITS": worker is not None, "TOKENS": True,
-        }  # fmt: skip
-        expected = {variable for variable in files if used[variable.removeprefix("LOCKSTEP_").partition("__")[0]]}
-        sources = [v["projected"]["sources"] for v in spec["volumes"] if v["name"] == "secrets"]
-        assert {item["path"] for source in sources[0] for item in source["secret"]["items"]} == expected, name
-        for container in containers(spec):
-            told = {each["name"] for each in container["env"] if each["name"].endswith("_FILE")}
-            assert told == {f"{variable}_FILE" for variable in expected}, name
-
-
-def test_the_console_knows_every_pod_and_nobody_else_is_let_in() -> None:
-    """Behind each of its targets is a Service without an address of its own, for the pods of one Deployment."""
-    objects = render(profile("prod"))
-    services, deployments = of_kind(objects, "Service"), of_kind(objects, "Deployment")
-    [container] = pods(objects)["Deployment/ls-lockstep-console"]["containers"]
-    told = {each["name"]: each.get("value", "") for each in container["env"]}
-    targets = json.loads(told["LOCKSTEP_CONSOLE__TARGETS"])
-    asked = {name.removeprefix("ls-lockstep-") for name in deployments} - {"console", "prober"}
-    assert set(targets) == asked
-    for name, target in targets.items():
-        host, _, port = target.rpartition(":")
-        service = services[host]["spec"]
-        assert service["clusterIP"] == "None"
-        assert [(each["name"], str(each["port"])) for each in service["ports"]] == [("health", port)]
-        selector = deployments[f"ls-lockstep-{name}"]["spec"]["selector"]["matchLabels"]
-        assert service["selector"] == selector
-    assert told["LOCKSTEP_CONSOLE__EDGE"] == "https://lockstep.example.org"
-    assert told["LOCKSTEP_CONSOLE__HTTPS"] == "false"
-    policies = of_kind(objects, "NetworkPolicy")
-    [opened] = [
-        rule for rule in policies["ls-lockstep-consoles"]["spec"]["ingress"] if rule["ports"][0]["port"] == "console"
-    ]
-    assert opened["from"] == [{"podSelector": {}}]
-    for role in ("workers", "edges"):
-        rules = [rule for rule in policies[f"ls-lockstep-{role}"]["spec"]["ingress"] if "console" in json.dumps(rule)]
-        assert [rule["ports"] for rule in rules] == [[{"port": "health", "protocol": "TCP"}]]
-
-
-def test_the_console_on_the_net_has_https_a_place_for_its_index_and_a_key() -> None:
-    """Where the values say so; without it nothing of it is there."""
-    values = {
-        "enabled": True, "playKey": "play", "volumeClaim": "index", "edge": "https://push.example",
-        "ingress": {"enabled": True, "host": "console.example", "tlsSecret": "tls"},
-    }  # fmt: skip
-    controller = [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}]
-    objects = render({"console": values, "networkPolicy": {"operators": controller}})
-    spec = pods(objects)["Deployment/ls-lockstep-console"]
-    told = {each["name"]: each.get("value", "") for each in spec["containers"][0]["env"]}
-    assert told["LOCKSTEP_CONSOLE__HTTPS"] == "true"
-    assert told["LOCKSTEP_CONSOLE__EDGE"] == "https://push.example"
-    mounts = {each["name"]: each["mountPath"] for each in spec["containers"][0]["volumeMounts"]}
-    assert told["LOCKSTEP_CONSOLE__PLAY_KEY"] == f"{mounts['play']}/private.jwk"
-    volumes = {each["name"]: each for each in spec["volumes"]}
-    assert volumes["data"]["persistentVolumeClaim"] == {"claimName": "index"}
-    assert volumes["play"]["secret"]["secretName"] == "play"
-    [rule] = of_kind(objects, "Ingress")["ls-lockstep-console"]["spec"]["rules"]
-    assert rule["host"] == "console.example"
-    found = render({"console": {"enabled": False}})
-    names = [each["metadata"]["name"] for each in found]
-    assert [name for name in names if "console" in name or name.endswith("-pods")] == []
 
 
 def environment(objects: list[Object], spec: Object, container: Object) -> dict[str, str]:
@@ -299,22 +192,6 @@ def test_selectors_never_change(objects: list[Object]) -> None:
         wanted = each["spec"]["selector"]["matchLabels"]
         assert set(wanted) == {f"app.kubernetes.io/{word}" for word in ("name", "instance", "component")}
         assert sum(wanted.items() <= found.items() for found in labels) == 1
-
-
-def test_every_pod_has_a_network_policy(objects: list[Object]) -> None:
-    """Both ways; the port for pushes is open to workers alone."""
-    policies = of_kind(objects, "NetworkPolicy")
-    for name, spec in pods(objects).items():
-        found = [
-            policy
-            for policy in policies.values()
-            if policy["spec"]["podSelector"]["matchLabels"].items() <= spec["labels"].items()
-        ]
-        assert ["Ingress", "Egress"] in [policy["spec"]["policyTypes"] for policy in found], name
-    [pushes] = [
-        rule for rule in policies["ls-lockstep-edges"]["spec"]["ingress"] if rule["ports"][0]["port"] == "pushes"
-    ]
-    assert [peer["podSelector"]["matchLabels"]["lockstep/role"] for peer in pushes["from"]] == ["worker"]
 
 
 def test_grace_is_longer_than_what_a_stop_takes(objects: list[Object]) -> None:
