@@ -23,7 +23,7 @@ from edge.prober import export as export_prober
 from streams.client_metrics import ClientMetrics
 from streams.metrics import Metrics
 from streams.worker import export, export_agents
-from tests.chart.rendering import CHART
+from tests.chart.rendering import CHART, Object, of_kind, profile, render
 from tests.unit.fakes import ROOT
 
 RULES: Final = CHART / "files" / "rules.yaml"
@@ -155,6 +155,27 @@ def _firing(name: str, series: dict[str, str], at: str, directory: Path) -> int:
     got = re.search(r"got: *\[?\s*(?:Labels: *)?\{\} +(?:Value: *)?([0-9.]+)", done.stdout + done.stderr, re.IGNORECASE)
     assert got, done.stdout + done.stderr
     return round(float(got[1]))
+
+
+@pytest.mark.parametrize("platforms", [(), ("push-apns", "push-fcm")])
+def test_nobody_is_paged_for_a_worker_that_is_off(platforms: tuple[str, ...]) -> None:
+    """Who runs is asked after, and nobody else; all other rules are there as they were generated."""
+    objects = render(profile("prod") | {"workers": {name: {"enabled": True} for name in platforms}})
+    [made] = of_kind(objects, "PrometheusRule").values()
+    groups: list[Object] = made["spec"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    away = {rule["labels"]["component"] for rule in rules if rule.get("alert") == "LockstepWorkerAway"}
+    running = {name.removeprefix("ls-lockstep-") for name in of_kind(objects, "Deployment")}
+    assert away == running & set(topology().workers)
+    assert set(platforms) < away < set(topology().workers)
+    assert [_others(group) for group in groups] == [_others(group) for group in GROUPS]
+
+
+def _others(group: Object) -> Object:
+    """A group without the alerts on workers that are away, and without the addresses of runbooks."""
+    kept = [rule for rule in group["rules"] if rule.get("alert") != "LockstepWorkerAway"]
+    plain = [{**rule, "annotations": rule.get("annotations", {}).get("summary")} for rule in kept]
+    return {**group, "rules": plain}
 
 
 def names_of(expression: str) -> set[str]:
