@@ -186,6 +186,11 @@ def main() -> int:
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help="lockstep and peers; default: all")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    known = [system.name for system in systems(load_file(str(ROOT / "topics.yaml")))]
+    if unknown := sorted(set(arguments.systems) - set(known)):
+        parser.error(f"no such system: {unknown[0]}; there are {', '.join(known)}")
+    if arguments.systems and LOCKSTEP not in arguments.systems:
+        parser.error(f"{LOCKSTEP} must be among the systems: the last line is on it")
     events = int(os.environ.get("EVENTS", EVENTS))
     with on(CORES.servers), local_servers(["kafka"]) as running:
         found = play(running.endpoints.kafka, arguments.systems, events, arguments.rounds)

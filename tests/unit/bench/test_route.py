@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import msgspec
+import pytest
 
-from bench.route.__main__ import summary
+from bench.route.__main__ import main, summary
 from bench.route.load import SIZE, good, home, number_of, plan, value_of
 from bench.route.oracle import differences, read_as_it_came, read_envelope
 from streams.cloudevents import decode
@@ -97,3 +98,16 @@ def test_ratios_are_taken_within_each_round() -> None:
     said = summary(found, ["a", "b", "c"])
     assert (said["events_per_cpu_s"], said["ratio_best_python_peer"], said["wrong"]) == (40, 2.0, 9)
     assert said["ratio_raw"] is None
+
+
+@pytest.mark.parametrize(
+    ("names", "says"), [(["raw", "flink"], "no such system: flink"), (["raw"], "lockstep must be")]
+)
+def test_systems_that_give_no_last_line_are_refused_before_anything_is_measured(
+    names: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that does not exist, or peers without lockstep."""
+    monkeypatch.setattr("sys.argv", ["bench.route", *names])
+    with pytest.raises(SystemExit):
+        main()
+    assert says in capsys.readouterr().err
