@@ -137,13 +137,18 @@ class Verifier:
             registry.validate(claims)
         except InvalidKeyIdError as error:
             self.strangers += 1
-            raise BadToken(f"token refused: {error}") from error
+            raise _refused(error) from error
         except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise BadToken(f"token refused: {error}") from error
+            raise _refused(error) from error
         identity = _identity(claims)
         if identity.expires - now > self._settings.longest + self._settings.leeway:
             raise BadToken(f"token lives longer than {self._settings.longest:.0f} s")
         return identity
+
+
+def _refused(error: Exception) -> BadToken:
+    """The library names what stood in the token, which may be no text that can be sent: half a surrogate pair."""
+    return BadToken(f"token refused: {error}".encode(errors="backslashreplace").decode())
 
 
 def _digest(token: str) -> bytes:

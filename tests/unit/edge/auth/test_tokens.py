@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import stat
 import time
@@ -109,6 +110,15 @@ def test_any_text_is_refused_and_raises_nothing_else(settings: Tokens, text: str
     for token in (text, f"{text}.{text}.{text}", f"eyJhbGciOiJFZDI1NTE5In0.{text}.x"):
         with pytest.raises(BadToken):
             verifier.verify(token, NOW)
+
+
+@pytest.mark.parametrize("head", [r'{"alg":"\ud800"}', r'{"alg":"Ed25519","kid":"\udc00"}'])
+def test_what_is_told_of_a_token_can_be_sent(settings: Tokens, head: str) -> None:
+    """Whatever stands in it: half a surrogate pair is a text in JSON, and none in UTF-8."""
+    begin = base64.urlsafe_b64encode(head.encode()).rstrip(b"=").decode()
+    with pytest.raises(BadToken) as refused:
+        Verifier(settings).verify(f"{begin}.e30.c2ln", NOW)
+    assert msgspec.json.encode(str(refused.value))
 
 
 def test_any_of_several_keys_may_have_signed_and_the_file_may_change(tmp_path: Path, keys: Path) -> None:

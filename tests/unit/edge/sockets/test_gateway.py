@@ -78,6 +78,15 @@ async def test_a_hello_that_waits_for_its_turn_is_in_time() -> None:
     assert (patient.phase, door.greeted) == (Phase.OPEN, [ME.device])
 
 
+async def test_a_hello_that_cannot_be_judged_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is read while it waits, not even its end: it would be held for ever."""
+    gateway, door = opened()
+    monkeypatch.setattr(door, "verify", lambda token, now: {}[token])
+    lost, transport = connect(gateway, UPGRADE + HELLO)
+    await done(gateway.hellos, 2)
+    assert (transport.ended, lost.phase, gateway.connections) == ("aborted", Phase.CLOSED, 0)
+
+
 async def crowd(gateway: Gateway, number: int) -> list[tuple[Connection, FakeTransport]]:
     """So many devices that have said hello."""
     devices = [connect(gateway, UPGRADE + frame(b'{"type":"hello","token":"other"}')) for _ in range(number)]
