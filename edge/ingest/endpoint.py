@@ -127,10 +127,9 @@ class Ingest:
         """Put all good events into the producer's queue, in their order, then wait for the broker's word on each."""
         sent = [self._send(producer, each) for each in incoming]
         waiting = [asyncio.wrap_future(placed) for placed in sent if not isinstance(placed, Problem)]
-        if waiting:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.timeout):
-                    await asyncio.wait(waiting)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.timeout):
+                await asyncio.gather(*waiting, return_exceptions=True)
         results = [self._result(each, placed) for each, placed in zip(incoming, sent, strict=True)]
         self._count(
             taken=sum(result.status == 202 for result in results),

@@ -1,0 +1,75 @@
+"""The endpoint of producers on a Kafka that only remembers, and says what it is told to say."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from concurrent.futures import Future
+from typing import Any, cast
+
+import msgspec
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from edge.auth.callers import Producer
+from edge.ingest.endpoint import PATH, Ingest, Placed
+from edge.server import api
+from streams.event_schemas import Payloads
+from streams.settings import read_settings
+from streams.transport.client import PublishFailed
+from tests.unit.fakes import shipped_topology
+
+HEADERS = {"Authorization": "Bearer x", "Content-Type": "application/cloudevents+json"}
+EVENT = {"specversion": "1.0", "source": "/s", "type": "member.plan.changed", "subject": "alice", "data": {}}
+
+
+class Kafka:
+    """Takes no record: says so of the first at once, and nothing of the others before it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Placed] = []
+        self._asked = False
+
+    def __call__(self, *_: object) -> Placed:
+        """One more record."""
+        placed: Placed = Future()
+        placed.set_running_or_notify_cancel()
+        if self._asked:
+            self.waiting.append(placed)
+        else:
+            placed.set_exception(PublishFailed("no broker"))
+        self._asked = True
+        return placed
+
+
+class Everybody:
+    """In the place of the callers: one producer, whatever its token."""
+
+    def producer(self, token: str) -> Producer:
+        """It may publish anything."""
+        return Producer(name="billing", tokens=("0" * 64,), types=("*",))
+
+
+async def test_a_failure_is_told_to_the_producer_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Whether it comes in time or later: no log holds a trace for each event that Kafka did not take."""
+    settings, kafka = read_settings({"LOCKSTEP_INGEST__TIMEOUT": "0.05"}), Kafka()
+    callers = cast(Any, Everybody())
+    ingest = Ingest(settings, shipped_topology(), callers, kafka, Payloads({}), time.time)
+    async with TestClient(TestServer(api([ingest.routes()]))) as client:
+
+        async def post(id_: str) -> tuple[int, Any]:
+            now = time.strftime("%FT%TZ", time.gmtime())
+            body = msgspec.json.encode({**EVENT, "id": id_, "time": now})
+            async with client.post(PATH, headers=HEADERS, data=body) as response:
+                return response.status, (await response.json())["results"][0]["detail"]
+
+        status, detail = await post("early")
+        assert (status, "no broker" in detail, ingest.waiting) == (503, True, 0)
+        status, detail = await post("late")
+        assert (status, "did not answer" in detail, ingest.waiting) == (503, True, 1)
+        kafka.waiting.pop().set_exception(PublishFailed("no broker"))
+        await asyncio.sleep(0)  # what that told the loop has its turn
+        gc.collect()
+        assert (ingest.waiting, ingest.counts.failed) == (0, 2)
+    assert not caplog.records
