@@ -184,7 +184,7 @@ class Pull:
             while not page.items and not page.more and not self.waits.draining:
                 try:
                     if not await session.register(self._type_bit(ask.identity.type)):
-                        break
+                        return Found(page, heads, after)  # replaced: to come back at once would end the other one
                     heads = await self._stores.heads.read(ask.identity.account)
                 except RedisUnavailable:
                     return Found(page, heads, after)
