@@ -142,13 +142,17 @@ class Verifier:
             raise _refused(error) from error
         identity = _identity(claims)
         if identity.expires - now > self._settings.longest + self._settings.leeway:
-            raise BadToken(f"token lives longer than {self._settings.longest:.0f} s")
+            raise _too_long(self._settings)
         return identity
 
 
 def _refused(error: Exception) -> BadToken:
     """The library names what stood in the token, which may be no text that can be sent: half a surrogate pair."""
     return BadToken(f"token refused: {error}".encode(errors="backslashreplace").decode())
+
+
+def _too_long(settings: Tokens) -> BadToken:
+    return BadToken(f"token lives longer than {settings.longest:.0f} s")
 
 
 def _digest(token: str) -> bytes:
@@ -223,4 +227,6 @@ def issue(
         "exp": issued + int(lifetime),
     }
     _identity(claims)
+    if lifetime > settings.longest:
+        raise _too_long(settings)
     return jwt.encode({"alg": ALGORITHMS[0], "kid": key.kid}, claims, key, algorithms=ALGORITHMS)

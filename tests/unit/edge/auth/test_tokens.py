@@ -175,6 +175,9 @@ def test_a_token_that_no_edge_would_take_is_not_issued(keys: Path, settings: Tok
     """Said at once, not at the first hello."""
     with pytest.raises(BadToken, match="device id"):
         issue(keys / PRIVATE, settings, "a/b", "alice", "tv", 600, NOW)
+    with pytest.raises(BadToken, match="longer"):
+        issue(keys / PRIVATE, settings, "tv", "alice", "tv", settings.longest + 1, NOW)
+    assert Verifier(settings).verify(issue(keys / PRIVATE, settings, "tv", "alice", "tv", settings.longest, NOW), NOW)
 
 
 def test_the_cache_is_bounded(keys: Path, settings: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
