@@ -27,6 +27,7 @@ from streams.event_schemas import Payloads
 from streams.policies import policies
 from streams.settings import Settings
 from streams.topology import Topology
+from streams.transport.client import PublishRefused
 
 PATH: Final = "/v1/events"
 Placed = Future[tuple[int, int]]
@@ -176,7 +177,9 @@ class Ingest:
             return Result.refused(each.id, each.source, placed)
         if not placed.done():
             detail = f"Kafka did not answer within {self._settings.timeout:g} s; send it again with the same id"
-        elif error := placed.exception():
+        elif isinstance(error := placed.exception(), PublishRefused):
+            return Result.refused(each.id, each.source, _bad_event("oversized", str(error)))
+        elif error is not None:
             detail = f"{error}; send it again with the same id"
         else:
             return Result.taken(each.id, each.source, *placed.result())
