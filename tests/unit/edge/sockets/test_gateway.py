@@ -19,7 +19,7 @@ from edge.sockets.slices import Slices
 from edge.sockets.terms import BURST
 from streams.settings import Edge
 from tests.unit.edge.doubles import LANES, ME, NOW, texts
-from tests.unit.edge.sockets.test_connection import UPGRADE, FakeTransport, frame
+from tests.unit.edge.sockets.transports import UPGRADE, FakeTransport, frame
 
 HELLO_S = 2
 HELLO = frame(b'{"type":"hello","token":"mine"}')
