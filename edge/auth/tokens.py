@@ -68,6 +68,7 @@ class Verifier:
         self._settings = settings
         self._revoked = NothingRevoked() if revoked is None else revoked
         self._keys = KeySet([])
+        self._text: bytes | None = None  # of which they are
         self.strangers = 0
         self._claims: dict[str, ClaimsOption] = {
             "iss": {"essential": True, "value": settings.issuer},
@@ -99,10 +100,13 @@ class Verifier:
 
     def use(self, text: bytes) -> None:
         """Take this JWK Set from now on; tokens of keys that are not in it are refused. Raises BadKeys."""
+        if text == self._text:  # as it mostly is when an address is asked again: what it has verified stays known
+            return
         try:
             self._keys = _public_keys(text)
         except (ValueError, KeyError, TypeError, AttributeError, JoseError, msgspec.MsgspecError) as error:
             raise BadKeys(f"{self._settings.keys}: not a JWK Set of Ed25519 keys: {error}") from error
+        self._text = text
         self._young, self._old = {}, {}
 
     def known(self, token: str, now: float) -> Identity | None:

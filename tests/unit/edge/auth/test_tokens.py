@@ -142,6 +142,18 @@ def test_any_of_several_keys_may_have_signed_and_the_file_may_change(tmp_path: P
         verifier.verify(tokens[0], NOW)
 
 
+def test_keys_that_come_again_make_no_token_unknown(tmp_path: Path, keys: Path) -> None:
+    """An address is asked every few minutes; others do, and theirs are verified anew."""
+    verifier = Verifier(Tokens(keys="https://issuer.example/jwks"))
+    text, token = (keys / PUBLIC).read_bytes(), issue(keys / PRIVATE, Tokens(), "tv", "alice", "tv", 600, NOW)
+    verifier.use(text)
+    verifier.verify(token, NOW)
+    verifier.use(text)
+    assert verifier.known(token, NOW)
+    verifier.use(generate_keys(tmp_path / "others")[1].read_bytes())
+    assert verifier.known(token, NOW) is None
+
+
 def test_key_files(tmp_path: Path) -> None:
     """The private one is its owner's alone, and is never written over."""
     secret, public = generate_keys(tmp_path / "new")
