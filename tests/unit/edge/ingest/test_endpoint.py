@@ -57,7 +57,7 @@ class Shop:
 
     def __init__(self, kafka: Kafka) -> None:
         settings, callers = read_settings({"LOCKSTEP_INGEST__TIMEOUT": "0.05"}), cast(Any, Everybody())
-        self.ingest = Ingest(settings, shipped_topology(), callers, kafka, Payloads({}), time.time)
+        self.ingest = Ingest(settings, shipped_topology(), callers, cast(Any, kafka), Payloads({}), time.time)
         self._server = TestServer(api([self.ingest.routes()]))
 
     async def post(self, id_: str) -> tuple[int, dict[str, Any]]:

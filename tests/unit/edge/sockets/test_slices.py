@@ -11,7 +11,7 @@ from edge.sockets.slices import Slices
 
 
 def unexpected() -> None:
-    """For calls that do not raise."""
+    """A call that raises."""
     raise AssertionError
 
 
@@ -47,7 +47,7 @@ async def test_work_that_comes_later_is_done_too() -> None:
 async def test_a_call_that_raises_is_told_and_holds_up_nobody() -> None:
     """What it was for can be ended."""
     queue, told, done = Slices(), list[str](), asyncio.Event()
-    queue.add(partial(int, "no number"), partial(told.append, "failed"))
+    queue.add(unexpected, partial(told.append, "failed"))
     queue.add(done.set, unexpected)
     await asyncio.wait_for(done.wait(), 5)
     assert told == ["failed"]
