@@ -177,12 +177,15 @@ class Sessions:
         return True
 
     def push(self, notes: Sequence[Note], now: int) -> list[int]:
-        """Deliver a batch at `now` (ms); one status for each device of each note, targets first."""
+        """Deliver a batch at `now` (ms); one status for each device of each note, targets first.
+
+        Raises OverflowError, before anything is delivered, where a position is none.
+        """
+        numbered = [(note, cursors.encode_position(note.seq)) for note in notes]
         statuses: list[int] = []
         dirty: list[Session] = []
         as_of = cursors.encode_as_of(now // 1000)
-        for note in notes:
-            characters = cursors.encode_position(note.seq)
+        for note, characters in numbered:
             start = b""  # made once for a note, for the first device that takes it
             for device in note.targets:
                 session = self._next(note, device)

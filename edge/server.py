@@ -37,7 +37,7 @@ from edge.sockets.push_port import PushPort, PushProtocol
 from edge.sockets.recovery import Recovery
 from edge.sockets.sweep import Sweep
 from edge.sockets.upgrade import Upgrades
-from edge.stores import Stores
+from edge.stores import Stores, type_bits
 from sinks import cassandra, redis
 from sinks.devices import Registry
 from sinks.erasure import Erasure
@@ -103,7 +103,7 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         output, logins = _publisher(stack, settings)
         reports = Reports(output, settings.topic_prefix + "outcomes", topology.partitions)
         sessions = Sessions(topology.lane_names())
-        backlog = Backlog(sessions, stores, topology.type_bit, time.time, guard.seen.note)
+        backlog = Backlog(sessions, stores, type_bits(topology), time.time, guard.seen.note)
         waits, load = Waits(sessions, stores, settings.edge.waits), Load()
         pull = Pull(settings.edge, topology, stores, guard.access, reports, time.time, waits, load)
         devices = Devices(topology, stores, guard.access, Seal(settings.registry.token_keys))

@@ -18,6 +18,8 @@ from edge.problems import Problem
 #: Devices whose rate is remembered; who is forgotten begins with a full bucket.
 DEVICES: Final = 50_000
 _SCHEME: Final = "bearer "
+#: Longest number in a query.
+_DIGITS: Final = 18
 
 
 class Access:
@@ -78,7 +80,7 @@ def number(request: web.Request, name: str, default: int, most: int, least: int 
     text = request.query.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and least <= int(text) <= most):
         raise Problem(
             400, f"bad-{name}", f"The {name} cannot be used", f"{name} must be a number from {least} to {most}"
         )

@@ -68,6 +68,7 @@ class Verifier:
         self._settings = settings
         self._revoked = NothingRevoked() if revoked is None else revoked
         self._keys = KeySet([])
+        self._text: bytes | None = None  # of which they are
         self.strangers = 0
         self._claims: dict[str, ClaimsOption] = {
             "iss": {"essential": True, "value": settings.issuer},
@@ -99,10 +100,13 @@ class Verifier:
 
     def use(self, text: bytes) -> None:
         """Take this JWK Set from now on; tokens of keys that are not in it are refused. Raises BadKeys."""
+        if text == self._text:  # as it mostly is when an address is asked again: what it has verified stays known
+            return
         try:
             self._keys = _public_keys(text)
         except (ValueError, KeyError, TypeError, AttributeError, JoseError, msgspec.MsgspecError) as error:
             raise BadKeys(f"{self._settings.keys}: not a JWK Set of Ed25519 keys: {error}") from error
+        self._text = text
         self._young, self._old = {}, {}
 
     def known(self, token: str, now: float) -> Identity | None:
@@ -137,13 +141,22 @@ class Verifier:
             registry.validate(claims)
         except InvalidKeyIdError as error:
             self.strangers += 1
-            raise BadToken(f"token refused: {error}") from error
+            raise _refused(error) from error
         except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise BadToken(f"token refused: {error}") from error
+            raise _refused(error) from error
         identity = _identity(claims)
         if identity.expires - now > self._settings.longest + self._settings.leeway:
-            raise BadToken(f"token lives longer than {self._settings.longest:.0f} s")
+            raise _too_long(self._settings)
         return identity
+
+
+def _refused(error: Exception) -> BadToken:
+    """The library names what stood in the token, which may be no text that can be sent: half a surrogate pair."""
+    return BadToken(f"token refused: {error}".encode(errors="backslashreplace").decode())
+
+
+def _too_long(settings: Tokens) -> BadToken:
+    return BadToken(f"token lives longer than {settings.longest:.0f} s")
 
 
 def _digest(token: str) -> bytes:
@@ -218,4 +231,6 @@ def issue(
         "exp": issued + int(lifetime),
     }
     _identity(claims)
+    if lifetime > settings.longest:
+        raise _too_long(settings)
     return jwt.encode({"alg": ALGORITHMS[0], "kid": key.kid}, claims, key, algorithms=ALGORITHMS)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import time
-
 import click
 
 from edge.cli.common import end, pass_settings, topology_of
-from edge.cli.convert import moment, seconds
+from edge.cli.convert import when
 from streams.settings import Settings
 
 
@@ -27,18 +24,10 @@ def audit(settings: Settings, since: str, until: str, as_json: bool) -> None:
     from edge.oncall.auditing import Auditor
 
     topology = topology_of(settings)
-    now = int(time.time() * 1000)
-    begin, stop = _time(since, now), _time(until, now)
+    begin, stop = when(since), when(until)
     found = Auditor(settings, topology).audit(begin, stop)
     if as_json:
         click.echo(as_object(found, begin, stop))
     else:
         click.echo("\n".join(lines(found, begin, stop, topology.lane_names())))
     end(0 if found.whole else 1)
-
-
-def _time(text: str, now: int) -> int:
-    """A moment in ms since 1970. Raises BadParameter."""
-    if re.fullmatch(r"[0-9]+(ms|s|m|h|d)", text):
-        return now - int(seconds(text) * 1000)
-    return moment(text)

@@ -29,12 +29,12 @@ class Sender:
         self._publisher = publisher
         self._topic = topic
         self._sent: queue.Queue[_Sent | None] = queue.Queue(_IN_FLIGHT)
-        self._failure: PublishFailed | None = None
+        self._failure: PublishFailed | OSError | None = None
         self._printer = threading.Thread(target=self._print, name="printer")
         self._printer.start()
 
     def send(self, event: Outgoing) -> None:
-        """Queue one. Raises PublishFailed once one before it has failed."""
+        """Queue one. Raises PublishFailed or OSError once one before it was not taken, or could not be printed."""
         if self._failure is not None:
             raise self._failure
         while True:
@@ -47,7 +47,7 @@ class Sender:
                 return
 
     def finish(self) -> None:
-        """Wait for all of them. Raises PublishFailed."""
+        """Wait for all of them. Raises what `send` raises."""
         self._sent.put(None)
         self._printer.join()
         if self._failure is not None:
@@ -58,16 +58,15 @@ class Sender:
             event, placed = sent
             try:
                 partition, offset = placed.result()
-            except PublishFailed as error:
+                line = {"id": event.id, "account": event.account, "partition": partition, "offset": offset}
+                click.echo(msgspec.json.encode(line))
+            except (PublishFailed, OSError) as error:  # a reader that has gone must not leave `send` with a full queue
                 self._failure = self._failure or error
-                continue
-            line = {"id": event.id, "account": event.account, "partition": partition, "offset": offset}
-            click.echo(msgspec.json.encode(line))
 
 
 @contextmanager
 def sending(settings: Settings) -> Iterator[Sender]:
-    """A sender to `ingest`; leaving waits for all that was queued. Raises PublishFailed."""
+    """A sender to `ingest`; leaving waits for all that was queued. Raises PublishFailed and OSError."""
     publisher = Publisher(settings.kafka.servers, **settings.kafka.security)
     sender = Sender(publisher, settings.topic_prefix + "ingest")
     try:

@@ -108,7 +108,7 @@ def binary(content_type: str, headers: Sequence[tuple[str, str]], body: bytes) -
     key = subject.encode() if subject else None
     out: Headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
     if content_type:
-        out.append(("content-type", content_type.encode()))
+        out.append(("content-type", content_type.encode(errors="surrogateescape")))  # its bytes as they came
     return Incoming(key, value, out, _event(key, value, out), attributes.get("id", ""), attributes.get("source", ""))
 
 

@@ -27,6 +27,7 @@ from streams.event_schemas import Payloads
 from streams.policies import policies
 from streams.settings import Settings
 from streams.topology import Topology
+from streams.transport.client import PublishRefused
 
 PATH: Final = "/v1/events"
 Placed = Future[tuple[int, int]]
@@ -127,10 +128,9 @@ class Ingest:
         """Put all good events into the producer's queue, in their order, then wait for the broker's word on each."""
         sent = [self._send(producer, each) for each in incoming]
         waiting = [asyncio.wrap_future(placed) for placed in sent if not isinstance(placed, Problem)]
-        if waiting:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.timeout):
-                    await asyncio.wait(waiting)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.timeout):
+                await asyncio.gather(*waiting, return_exceptions=True)
         results = [self._result(each, placed) for each, placed in zip(incoming, sent, strict=True)]
         self._count(
             taken=sum(result.status == 202 for result in results),
@@ -177,7 +177,9 @@ class Ingest:
             return Result.refused(each.id, each.source, placed)
         if not placed.done():
             detail = f"Kafka did not answer within {self._settings.timeout:g} s; send it again with the same id"
-        elif error := placed.exception():
+        elif isinstance(error := placed.exception(), PublishRefused):
+            return Result.refused(each.id, each.source, _bad_event("oversized", str(error)))
+        elif error is not None:
             detail = f"{error}; send it again with the same id"
         else:
             return Result.taken(each.id, each.source, *placed.result())

@@ -25,10 +25,9 @@ from edge.pull.tags import matches, nothing_above, tag_of
 from edge.pull.waits import Waits
 from edge.reports import Reports
 from edge.sockets.messages import Codes
-from edge.stores import Stores, read_heads
+from edge.stores import Stores, read_heads, read_recipient, type_bits
 from sinks.redis import RedisUnavailable
 from streams.settings import Edge
-from streams.targets import parse_version
 from streams.topology import Topology
 
 DEFAULT_LIMIT: Final = 50
@@ -85,7 +84,7 @@ class Pull:
         load: Load,
     ) -> None:
         self._settings = settings
-        self._topology = topology
+        self._type_bit = type_bits(topology)
         self._lanes = topology.lane_names()
         self._stores = stores
         self._access = access
@@ -184,7 +183,7 @@ class Pull:
             while not page.items and not page.more and not self.waits.draining:
                 try:
                     if not await session.register(self._type_bit(ask.identity.type)):
-                        break
+                        return Found(page, heads, after)  # replaced: to come back at once would end the other one
                     heads = await self._stores.heads.read(ask.identity.account)
                 except RedisUnavailable:
                     return Found(page, heads, after)
@@ -192,9 +191,6 @@ class Pull:
                 if page.items or page.more or not await session.wait(page.positions, deadline - loop.time()):
                     break
         return Found(page, heads, 1 + _random.randrange(RETRY_SPREAD_S) if self.waits.draining else 0)
-
-    def _type_bit(self, type_: str) -> int:
-        return self._topology.type_bit(type_) if type_ in self._topology.device_types else 0
 
     def _poll_after(self) -> float:
         return self.load.poll_after(_random.random())
@@ -222,10 +218,10 @@ class Pull:
         return web.Response(status=304, headers={"ETag": tag_of(heads), "Cache-Control": "no-store"})
 
     async def _recipient(self, identity: Identity) -> Recipient:
-        device = await self._stores.registry.get(identity.account, identity.device)
-        if device is None:
+        found = await read_recipient(self._stores.registry, identity.account, identity.device, self._type_bit)
+        if found is None:
             raise problems.unknown_device(identity.device)
-        return Recipient(device.id, self._topology.type_bit(device.type), parse_version(device.app_version))
+        return found
 
     def _cursor(self, text: str, identity: Identity) -> tuple[Cursor, bool]:
         """The cursor, and whether it is a fresh start."""

@@ -14,10 +14,9 @@ from edge.item import Recipient
 from edge.protocol import Link, Session, Sessions, State, backlog_frame
 from edge.sockets import messages
 from edge.sockets.terms import Terms
-from edge.stores import STORE_ERRORS, Stores, read_heads
+from edge.stores import STORE_ERRORS, Stores, read_heads, read_recipient
 from sinks.redis import RedisUnavailable
 from sinks.rows import Notification
-from streams.targets import parse_version
 
 #: Rows a read of the inbox asks for, and bytes put into one write.
 PAGE: Final = 64
@@ -183,13 +182,12 @@ class Backlog:
 
     async def _recipient(self, session: Session, link: Reader) -> Recipient | None:
         """The device as the registry knows it now; None if the session is over, as that of an unknown device is."""
-        device = await self._stores.registry.get(session.account, session.device)
+        found = await read_recipient(self._stores.registry, session.account, session.device, self._type_bit)
         if session.is_gone():
             return None
-        if device is None:
+        if found is None:
             link.shut(messages.UNKNOWN_DEVICE, "this device is not registered")
-            return None
-        return Recipient(device.id, self._type_bit(device.type), parse_version(device.app_version))
+        return found
 
     def _cursor(self, session: Session) -> str:
         return (self._as_of() + session.places).decode()

@@ -112,7 +112,7 @@ class Gateway:
     def hello(self, connection: Connection, text: bytes) -> None:
         """The first message of a connection; checked in its turn, whose time is not the device's."""
         self._greeting.discard(connection)
-        self.hellos.add(partial(self._hello, connection, text))
+        self.hellos.add(partial(self._hello, connection, text), connection.abort)
 
     def message(self, connection: Connection, text: bytes) -> None:
         """A message after the hello."""
@@ -229,7 +229,7 @@ class Gateway:
         for connection in self._closing.advance():
             connection.abort()
         for connection in self._ring.advance():
-            self.turns.add(partial(self._turn, connection))
+            self.turns.add(partial(self._turn, connection), connection.abort)
 
     def _turn(self, connection: Connection) -> None:
         if connection.phase is not Phase.OPEN:

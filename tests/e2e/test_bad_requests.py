@@ -53,6 +53,11 @@ def unsigned(home: Household, _: Path) -> str:
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
 
 
+def of_no_character(_: Household, __: Path) -> str:
+    """A token whose algorithm is half a surrogate pair, which no answer can repeat."""
+    return base64.urlsafe_b64encode(rb'{"alg":"\ud800"}').decode().rstrip("=") + ".e30.c2ln"
+
+
 def signed_with_the_public_key(home: Household, _: Path) -> str:
     """A token whose secret is the public key, which everybody may know."""
     public = (home.system.pipeline.directory / "keys" / PUBLIC).read_bytes()
@@ -67,6 +72,7 @@ BAD_TOKENS: dict[str, Callable[[Household, Path], str]] = {
     "over": lambda home, _: home.token("tv", lifetime=-HOUR),
     "changed": lambda home, _: home.token("tv")[:-6] + "AAAAAA",
     "unsigned": unsigned,
+    "of no character": of_no_character,
     "signed with the public key": signed_with_the_public_key,
     "too long": lambda home, _: "x" * 5000,
 }

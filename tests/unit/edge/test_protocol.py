@@ -49,6 +49,16 @@ def test_a_push_to_a_live_session(prev: int, seq: int, status: int, state: State
     assert link.resyncs == (state is State.SYNC)
 
 
+def test_a_batch_with_a_position_that_is_none_moves_nothing() -> None:
+    """Neither what stood before it in the batch, nor later what comes then."""
+    sessions, session, link = live(0, 10, 0, 0)
+    with pytest.raises(OverflowError):
+        sessions.push([note(1, 10, 11, "tv"), note(1, 11, -2, "tv")], MS)
+    assert (session.positions[1], link.data) == (10, b"")
+    sessions.push([note(1, 10, 11, "tv")], MS)
+    assert link.items() == [11]
+
+
 def test_a_push_while_the_session_reads_is_refused_and_remembered() -> None:
     """It asks for another round unless the inbox gives the number meanwhile; a copy does not."""
     sessions, session, link = live(0, 10, 0, 0)

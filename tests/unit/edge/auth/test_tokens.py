@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import stat
 import time
@@ -111,6 +112,15 @@ def test_any_text_is_refused_and_raises_nothing_else(settings: Tokens, text: str
             verifier.verify(token, NOW)
 
 
+@pytest.mark.parametrize("head", [r'{"alg":"\ud800"}', r'{"alg":"Ed25519","kid":"\udc00"}'])
+def test_what_is_told_of_a_token_can_be_sent(settings: Tokens, head: str) -> None:
+    """Whatever stands in it: half a surrogate pair is a text in JSON, and none in UTF-8."""
+    begin = base64.urlsafe_b64encode(head.encode()).rstrip(b"=").decode()
+    with pytest.raises(BadToken) as refused:
+        Verifier(settings).verify(f"{begin}.e30.c2ln", NOW)
+    assert msgspec.json.encode(str(refused.value))
+
+
 def test_any_of_several_keys_may_have_signed_and_the_file_may_change(tmp_path: Path, keys: Path) -> None:
     """Named by `kid`; a key that has left the file is no longer known, nor are tokens taken before."""
     second = generate_keys(tmp_path / "second")
@@ -130,6 +140,18 @@ def test_any_of_several_keys_may_have_signed_and_the_file_may_change(tmp_path: P
     assert verifier.verify(tokens[1], NOW).device == "tv"
     with pytest.raises(BadToken):
         verifier.verify(tokens[0], NOW)
+
+
+def test_keys_that_come_again_make_no_token_unknown(tmp_path: Path, keys: Path) -> None:
+    """An address is asked every few minutes; others do, and theirs are verified anew."""
+    verifier = Verifier(Tokens(keys="https://issuer.example/jwks"))
+    text, token = (keys / PUBLIC).read_bytes(), issue(keys / PRIVATE, Tokens(), "tv", "alice", "tv", 600, NOW)
+    verifier.use(text)
+    verifier.verify(token, NOW)
+    verifier.use(text)
+    assert verifier.known(token, NOW)
+    verifier.use(generate_keys(tmp_path / "others")[1].read_bytes())
+    assert verifier.known(token, NOW) is None
 
 
 def test_key_files(tmp_path: Path) -> None:
@@ -165,6 +187,9 @@ def test_a_token_that_no_edge_would_take_is_not_issued(keys: Path, settings: Tok
     """Said at once, not at the first hello."""
     with pytest.raises(BadToken, match="device id"):
         issue(keys / PRIVATE, settings, "a/b", "alice", "tv", 600, NOW)
+    with pytest.raises(BadToken, match="longer"):
+        issue(keys / PRIVATE, settings, "tv", "alice", "tv", settings.longest + 1, NOW)
+    assert Verifier(settings).verify(issue(keys / PRIVATE, settings, "tv", "alice", "tv", settings.longest, NOW), NOW)
 
 
 def test_the_cache_is_bounded(keys: Path, settings: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:

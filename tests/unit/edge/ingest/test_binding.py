@@ -104,6 +104,14 @@ def test_headers_that_are_no_attributes_are_refused(header: str, value: str) -> 
     assert found.event.reason == "bad-attribute"
 
 
+def test_a_content_type_that_is_no_text_is_refused() -> None:
+    """As the router would refuse those bytes."""
+    found = binding.binary("text/plain\udcff", HEADERS, b"x")
+    assert ("content-type", b"text/plain\xff") in found.headers
+    assert isinstance(found.event, BadEvent)
+    assert found.event.reason == "undecodable"
+
+
 def test_a_batch_is_an_array() -> None:
     """Of whatever; each of them is looked at by itself."""
     assert binding.split(b'[{"id":"1"}, 2]') == [b'{"id":"1"}', b"2"]

@@ -2,106 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import msgspec
 import pytest
 
-from edge.oncall.trace import (
-    GRACE_MS,
-    GRACE_RECORDS,
-    Letters,
-    Passage,
-    Reports,
-    Subject,
-    Trace,
-    assemble,
-    carries,
-    subject,
-    way_of,
-)
-from edge.oncall.tracing_text import as_object, lines
+from edge.oncall.trace import GRACE_MS, GRACE_RECORDS, Letters, Passage, Reports, carries, subject, way_of
+from edge.oncall.tracing_text import lines
 from streams.deadletters import Action, Done, Identity, Origin, dead_letter, done
-from streams.envelope import (
-    TICK,
-    VERSION,
-    Envelope,
-    Push,
-    decode_envelope,
-    decode_push,
-    encode,
-    notification_id,
-    position,
-)
+from streams.envelope import TICK, decode_envelope, notification_id
 from streams.marker import HEADERS
-from streams.outcomes import ANY_LANE, Outcome, encode_outcomes
-from tests.unit.fakes import shipped_topology
-
-TOPOLOGY = shipped_topology()
-NOW = 1_800_000_000_000
-ACCOUNT = "zoë"
-SEQ = position(1, 7)
-TOPIC_ID = b"abcd"
-HIGH = 1
-
-
-class Raw(NamedTuple):
-    """A record as a reader gives it."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
-
-
-def event(**more: str) -> Raw:
-    """The record of `ingest` at offset 7."""
-    attributes = {
-        "specversion": "1.0", "id": "e1", "source": "/plans", "type": "member.plan.changed", "subject": ACCOUNT,
-        "time": "2027-01-15T08:00:00Z", "datacontenttype": "application/json",
-    }  # fmt: skip
-    value = msgspec.json.encode({**attributes, **more, "data": {"plan": 2}})
-    return Raw(7, NOW, ACCOUNT.encode(), value, [("content-type", b"application/cloudevents+json")])
-
-
-ABOUT = subject(TOPOLOGY, 3, event())
-
-
-def envelope(seq: int = SEQ, lane: int = HIGH) -> bytes:
-    """An envelope at a position."""
-    return encode(
-        Envelope(VERSION, TOPIC_ID, 3, seq, lane, ACCOUNT, "/plans", "e1", "member.plan.changed", NOW, NOW, NOW + 1,
-                 NOW + 60_000, "", b"")
-    )  # fmt: skip
-
-
-def push(*targets: str, seq: int = SEQ) -> bytes:
-    """A push to sockets."""
-    return encode(
-        Push(VERSION, TOPIC_ID, 3, seq, -1, HIGH, ACCOUNT, ("e1",), "member.plan.changed", NOW, NOW, NOW + 60_000, "",
-             b"", tuple((target, 1, 1, 1) for target in targets))
-    )  # fmt: skip
-
-
-def outcomes(stage: str, *said: Outcome, ms: int = 5, offset: int = 0) -> Raw:
-    """A record of `outcomes`, appended `ms` after the event."""
-    return Raw(offset, NOW + ms, b"", encode_outcomes(stage, NOW + ms, list(said)))
-
-
-def traced(*, passed: dict[str, list[Raw]] | None = None, reports: list[Raw] | None = None, now: int = NOW) -> Trace:
-    """The trace of the event after these records of each topic."""
-    passages = []
-    for topic, records in (passed or {}).items():
-        read = decode_push if topic.startswith("push") else decode_envelope
-        passages.append(Passage(ABOUT, "stage", topic, read))
-        for record in records:
-            passages[-1].take(record)
-    known = Reports(ABOUT, HIGH, NOW + 60_000)
-    for record in reports or []:
-        known.take(record)
-    return assemble(TOPOLOGY, ABOUT, passages, Letters(ABOUT, "ingest"), known, [], now)
+from streams.outcomes import ANY_LANE, Outcome
+from tests.unit.edge.oncall.traced import (
+    ABOUT,
+    ACCOUNT,
+    HIGH,
+    NOW,
+    SEQ,
+    TOPIC_ID,
+    TOPOLOGY,
+    Raw,
+    envelope,
+    event,
+    outcomes,
+    push,
+    traced,
+)
 
 
 def test_subject_is_what_the_record_says_of_itself() -> None:
@@ -326,53 +250,13 @@ def test_id_is_found_in_events_and_in_what_is_none() -> None:
     assert not carries(broken, "another", "e1", None)
 
 
-def test_object_has_no_payload_and_times_in_rfc_3339() -> None:
-    """What programs get: the trace as one JSON object."""
-    built = msgspec.json.decode(as_object(traced(reports=[outcomes("route", Outcome("stale", ACCOUNT, SEQ))])))
-    assert built["verdict"] == "stale"
-    assert built["appended"] == "2027-01-15T08:00:00.000Z"
-    assert built["event"]["time"] == "2027-01-15T08:00:00.000Z"
-    assert built["event"]["expires"] is None
-    assert "payload" not in built["event"]
-    assert built["steps"][0]["what"] == "stale"
-
-
-def test_lines_tell_of_broken_records_too() -> None:
-    """A record that is no event has a trace: its dead letter."""
-    raw = Raw(7, NOW, b"k", b"{")
-    about: Subject = subject(TOPOLOGY, 3, raw)
-    letters = Letters(about, "ingest")
-    letters.take(
-        Raw(
-            0, NOW + 3, b"k", b"{", dead_letter(Origin("ingest", 3, raw.offset, "undecodable", "not JSON"), raw.headers)
-        )
-    )
-    reports = Reports(about, -1, -1)
-    reports.take(outcomes("route", Outcome("dead-lettered", "k", SEQ, detail="undecodable: not JSON"), ms=4))
-    trace = assemble(TOPOLOGY, about, [], letters, reports, [], NOW)
-    assert list(lines(trace)) == [
-        "not an event  account k",
-        "  ingest 3:7",
-        "      +3 ms  route   kept dead-letters 3:0 (undecodable)",
-        "      +4 ms  route   dead-lettered (undecodable: not JSON)",
-        "  dead-lettered (undecodable: not JSON)",
-    ]
-    assert msgspec.json.decode(as_object(trace))["event"] is None
-
-
-def test_lines_of_a_delivered_event() -> None:
-    """One line for each stage and device, times after the append."""
-    said = [
-        outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone"))),
-        outcomes("push", Outcome("undeliverable", ACCOUNT, SEQ, ("phone",), detail="404"), ms=6),
-        outcomes("edge", Outcome("acked", ACCOUNT, SEQ, ("tv",), since=-1, lane=HIGH), ms=9),
-    ]
-    shown = list(lines(traced(passed={"events.high": [Raw(70, NOW + 2, b"", envelope())]}, reports=said)))
-    assert shown[0] == "member.plan.changed  id e1  source /plans  account zoë"
-    assert "  ingest 3:7, lane high, readable until 2027-01-15T08:01:00.000Z" in shown
-    assert "      +5 ms  store   stored for tv, phone" in shown
-    assert "  device phone            undeliverable after 6 ms (404)" in shown
-    assert "  device tv               acked after 9 ms (cursor at 3:7)" in shown
+def test_session_markers_are_passed_over() -> None:
+    """They lie between the records of a topic, and say nothing of any event."""
+    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
+    marker = Raw(0, NOW, None, None, HEADERS)
+    assert [passage.take(record) for record in (marker, Raw(1, NOW, None, envelope()), marker)] == [False] * 3
+    assert passage.found is not None
+    assert passage.copies == 0
 
 
 def coded(device: str, code: str, seq: int = SEQ, account: str = ACCOUNT) -> Outcome:
@@ -381,7 +265,7 @@ def coded(device: str, code: str, seq: int = SEQ, account: str = ACCOUNT) -> Out
 
 
 def test_what_a_device_said_of_an_item() -> None:
-    """Its code is shown; it is the item's, whatever the lane, and never that of another item or account."""
+    """Its code stands; it is the item's, whatever the lane, and never that of another item or account."""
     said = [
         outcomes("store", Outcome("stored", ACCOUNT, SEQ, ("tv", "phone", "pad", "car"))),
         outcomes("edge", Outcome("acked", ACCOUNT, SEQ + 3, ("tv",), since=-1, lane=HIGH), coded("tv", "failed"), ms=9),
@@ -394,17 +278,3 @@ def test_what_a_device_said_of_an_item() -> None:
         "tv": ("acked", "failed"), "phone": ("acked", "ignored"), "pad": ("stored", ""), "car": ("acked", ""),
     }  # fmt: skip
     assert trace.verdict == "delivered to 3 of 4 devices; 1 ignored, 1 failed"
-    shown = list(lines(trace))
-    assert "  device tv               acked after 9 ms, failed (cursor at 3:10)" in shown
-    assert "  device phone            acked after 10 ms, ignored (by its id)" in shown
-    devices = msgspec.json.decode(as_object(trace))["devices"]
-    assert [fate["code"] for fate in devices] == ["", "", "ignored", "failed"]
-
-
-def test_session_markers_are_passed_over() -> None:
-    """They lie between the records of a topic, and say nothing of any event."""
-    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
-    marker = Raw(0, NOW, None, None, HEADERS)
-    assert [passage.take(record) for record in (marker, Raw(1, NOW, None, envelope()), marker)] == [False] * 3
-    assert passage.found is not None
-    assert passage.copies == 0

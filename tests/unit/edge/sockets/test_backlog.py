@@ -10,11 +10,12 @@ from edge.protocol import Session, Sessions, State
 from edge.sockets import backlog, messages
 from edge.sockets.backlog import PAGE, Backlog
 from edge.sockets.terms import Terms
-from edge.stores import Stores
+from edge.stores import Stores, type_bits
 from sinks.devices import Device
 from streams.targets import Predicate
 from tests.unit.edge.doubles import LANES, ME, NOW, FakeLease, FakeLink, note, row, texts
 from tests.unit.edge.stores import FakeHeads, FakeInbox, FakePresence, FakeRegistry
+from tests.unit.fakes import shipped_topology
 
 TERMS = Terms(55, 64, messages.Limits(16384, 100.0, 1000.0))
 
@@ -29,7 +30,8 @@ class Scene:
         self.session, _ = self.sessions.open(ME, None, self.link)
         self.link.session = self.session
         parts = (self.registry, self.inbox, self.heads, self.presence, FakeLease())
-        self.backlog = Backlog(self.sessions, Stores(*cast(Any, parts)), lambda name: 1, lambda: float(NOW))
+        bits = type_bits(shipped_topology())
+        self.backlog = Backlog(self.sessions, Stores(*cast(Any, parts)), bits, lambda: float(NOW))
 
     def push(self, lane: int, prev: int, seq: int) -> list[int]:
         """A push to the device."""
@@ -146,6 +148,14 @@ async def test_rows_of_others_and_rows_that_are_over_only_move(scene: Scene) -> 
     session = await scene.greet()
     assert scene.link.items() == [3]
     assert session.positions[0] == 5
+
+
+async def test_a_device_type_of_a_newer_release_is_of_no_type_here(scene: Scene) -> None:
+    """A rollout may bring its socket to an edge that does not know it: what is for all types is for it too."""
+    scene.registry.device = Device("tv", "watch", "1.0")
+    scene.inbox.rows = [row(0, 1, Predicate(types=2)), row(0, 2)]
+    session = await scene.greet()
+    assert (scene.link.items(), session.positions[0], session.state) == ([2], 2, State.LIVE)
 
 
 async def test_a_long_backlog_goes_in_pages(scene: Scene) -> None:

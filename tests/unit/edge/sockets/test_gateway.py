@@ -19,7 +19,7 @@ from edge.sockets.slices import Slices
 from edge.sockets.terms import BURST
 from streams.settings import Edge
 from tests.unit.edge.doubles import LANES, ME, NOW, texts
-from tests.unit.edge.sockets.test_connection import UPGRADE, FakeTransport, frame
+from tests.unit.edge.sockets.transports import UPGRADE, FakeTransport, frame
 
 HELLO_S = 2
 HELLO = frame(b'{"type":"hello","token":"mine"}')
@@ -76,6 +76,15 @@ async def test_a_hello_that_waits_for_its_turn_is_in_time() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert (patient.phase, door.greeted) == (Phase.OPEN, [ME.device])
+
+
+async def test_a_hello_that_cannot_be_judged_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is read while it waits, not even its end: it would be held for ever."""
+    gateway, door = opened()
+    monkeypatch.setattr(door, "verify", lambda token, now: {}[token])
+    lost, transport = connect(gateway, UPGRADE + HELLO)
+    await done(gateway.hellos, 2)
+    assert (transport.ended, lost.phase, gateway.connections) == ("aborted", Phase.CLOSED, 0)
 
 
 async def crowd(gateway: Gateway, number: int) -> list[tuple[Connection, FakeTransport]]:
