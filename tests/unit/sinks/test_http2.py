@@ -25,7 +25,7 @@ class Server(asyncio.Transport):
         """`streams`: how many requests it takes at once."""
         super().__init__()
         self.asked: list[int] = []  # streams
-        self.closed = False
+        self.ends = 0  # how often the client closed or dropped it
         self.client = Connection()
         self._h2 = H2Connection(H2Configuration(client_side=False))
         most = {SettingCodes.MAX_CONCURRENT_STREAMS: streams}
@@ -41,11 +41,11 @@ class Server(asyncio.Transport):
 
     def close(self) -> None:
         """Note it."""
-        self.closed = True
+        self.ends += 1
 
     def abort(self) -> None:
         """Note it."""
-        self.closed = True
+        self.ends += 1
 
     def answer(self, stream: int) -> None:
         """With status 200, and nothing more."""
@@ -107,7 +107,7 @@ async def test_an_answer_may_come_just_as_nobody_waits_for_it_any_more() -> None
     early.cancel()
     again = asyncio.create_task(server.client.request(HEADERS, b""))
     await _settle()
-    assert (late.cancelled(), early.cancelled(), server.closed) == (True, True, False)
+    assert (late.cancelled(), early.cancelled(), server.ends) == (True, True, 0)
     for stream in (5, 7):
         server.answer(stream)
     assert [(await task).status for task in (other, again)] == [200, 200]
@@ -120,11 +120,11 @@ async def test_after_a_goodbye_nobody_waits_in_vain() -> None:
     server.goodbye(last=1)
     await _settle()
     assert [task.done() for task in (first, second, third, fourth)] == [False, True, True, True]
-    assert not server.closed
+    assert server.ends == 0
     server.answer(1)
     assert (await first).status == 200
     await _settle()
-    assert server.closed
+    assert server.ends == 1
     for task in (second, third, fourth):
         with pytest.raises(NotSent):
             await task
