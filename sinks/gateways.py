@@ -138,7 +138,7 @@ class Gateways:
     async def refresh(self) -> None:
         """Read the leases now. Raises RedisUnavailable."""
         (members,) = await self._redis.call(command(b"ZRANGE", _INDEX, b"0", b"-1"))
-        numbers = [int(member) for member in usable(members) or []]
+        numbers = [number for member in usable(members) or [] if (number := _number(member)) is not None]
         leases = await self._redis.call(*(command(b"GET", _key(number)) for number in numbers))
         self._view = {number: _parse(usable(lease)) for number, lease in zip(numbers, leases, strict=True)}
         self._incarnations = {n: None if lease is None else lease.incarnation for n, lease in self._view.items()}
@@ -176,5 +176,17 @@ def _key(number: int) -> bytes:
 def _parse(lease: bytes | None) -> GatewayAddress | None:
     if lease is None:
         return None
-    incarnation, _, address = lease.decode().partition(" ")
-    return GatewayAddress(int(incarnation), address)
+    incarnation, _, address = lease.partition(b" ")
+    try:
+        return GatewayAddress(int(incarnation), address.decode())
+    except ValueError:
+        log.error("no gateway wrote this lease: %r", lease)
+        return None
+
+
+def _number(member: bytes) -> int | None:
+    try:
+        return int(member)
+    except ValueError:
+        log.error("this is no number of a gateway: %r", member)
+        return None

@@ -37,10 +37,13 @@ class Guard(AbstractResolver):
 
     def _url(self, text: str) -> URL:
         """The address, if scheme, port and, where it stands there, the IP address are allowed. Raises Blocked."""
-        url = URL(text, encoded=True)
+        try:
+            url = URL(text, encoded=True)
+            host = url.host or ""
+        except ValueError as error:  # UnicodeError too, for a name that IDNA does not know
+            raise Blocked("the host is no name") from error
         if f"{url.scheme}:{url.port}" not in self._allow:
             raise Blocked(f"{url.scheme} to port {url.port} is not allowed")
-        host = url.host or ""
         try:
             literal = ip_address(host)
         except ValueError:
@@ -63,7 +66,10 @@ class Guard(AbstractResolver):
     ) -> list[ResolveResult]:
         """The addresses of a host, all of them allowed. Raises Blocked and OSError."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        except UnicodeError as error:  # a label that is empty or too long
+            raise Blocked("the host is no name") from error
         for *_, (name, *_) in found:
             self.check(ip_address(str(name).partition("%")[0]))
         return [

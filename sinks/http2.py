@@ -6,10 +6,11 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final, cast
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionInputs, ConnectionState, H2Connection, H2ConnectionStateMachine
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -21,7 +22,7 @@ from h2.events import (
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import ProtocolError
+from h2.exceptions import ProtocolError, StreamClosedError
 from h2.settings import SettingCodes
 
 from sinks.http import BODY, Reply
@@ -33,6 +34,15 @@ _STREAMS: Final = 100
 _CONFIG: Final = H2Configuration(
     client_side=True, header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False
 )
+#: The states of h2, but that a goodbye of the server closes nothing: what it has taken is answered (RFC 9113, 6.8).
+_TRANSITIONS: Final = {
+    **H2ConnectionStateMachine._transitions,
+    (ConnectionState.CLIENT_OPEN, ConnectionInputs.RECV_GOAWAY): (None, ConnectionState.CLIENT_OPEN),
+}
+
+
+class NotSent(ConnectionError):
+    """The server has not taken the request, and will not: it may go to another connection."""
 
 
 class _Exchange:
@@ -56,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self._h2 = H2Connection(_CONFIG)
+        self._h2.state_machine._transitions = _TRANSITIONS
         self._transport: asyncio.Transport | None = None
         self._exchanges: dict[int, _Exchange] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -68,7 +79,7 @@ class Connection(asyncio.Protocol):
         return len(self._exchanges) + len(self._waiting)
 
     async def request(self, headers: Headers, body: bytes) -> Reply:
-        """One request. Raises ConnectionError where there is no answer."""
+        """One request. Raises ConnectionError where there is no answer, NotSent where there cannot be one."""
         await self._room(len(body))
         stream = self._stream()
         exchange = self._exchanges[stream] = _Exchange(self._loop.create_future())
@@ -86,13 +97,14 @@ class Connection(asyncio.Protocol):
         finally:
             self._exchanges.pop(stream, None)
             self._wake()
+            self._end_if_done()
 
     def _stream(self) -> int:
         try:
             return self._h2.get_next_available_stream_id()
         except ProtocolError as error:  # all two thousand million are used
             self.open = False
-            raise ConnectionError(f"HTTP/2: {error}") from error
+            raise NotSent(f"HTTP/2: {error}") from error
 
     async def _room(self, size: int) -> None:
         """Wait for a stream, and for the server to take so many bytes more."""
@@ -104,23 +116,32 @@ class Connection(asyncio.Protocol):
             except asyncio.CancelledError:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
+                elif not waiter.cancelled():  # it was its turn: now it is that of the next
+                    self._wake()
                 raise
         if not self.open:
-            raise ConnectionError("the connection was closed")
+            raise NotSent("the connection was closed")
 
     def _wake(self) -> None:
-        if self._waiting:
+        while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
+                return
 
     def _give_up(self, stream: int, sent: float) -> None:
         """Nobody waits for the answer any more; where nothing at all came since, the connection is dead."""
         if self._heard < sent:
             self.abort()
-        elif self.open and stream in self._exchanges:
-            self._h2.reset_stream(stream, ErrorCodes.CANCEL)
-            self._flush_soon()
+        elif self.open:
+            with suppress(StreamClosedError):  # the answer came in this turn of the loop
+                self._h2.reset_stream(stream, ErrorCodes.CANCEL)
+                self._flush_soon()
+
+    def _end_if_done(self) -> None:
+        """After a goodbye the last answer ends the connection."""
+        if not self.open and not self._exchanges and self._transport is not None:
+            self._transport.close()
 
     def abort(self) -> None:
         """Drop the connection with all that waits on it."""
@@ -140,8 +161,7 @@ class Connection(asyncio.Protocol):
         self.open = False
         self._transport = None
         self._fail(list(self._exchanges), f"the connection was lost: {exc or 'closed by the server'}")
-        while self._waiting:
-            self._wake()
+        self._wake_all()
         self.lost.set_result(None)
 
     def data_received(self, data: bytes) -> None:
@@ -174,7 +194,10 @@ class Connection(asyncio.Protocol):
             case ConnectionTerminated():
                 self.open = False
                 last = event.last_stream_id or 0
-                self._fail([stream for stream in self._exchanges if stream > last], "the server said goodbye")
+                beyond = [stream for stream in self._exchanges if stream > last]
+                self._fail(beyond, "the server said goodbye", NotSent)
+                self._wake_all()
+                self._end_if_done()
 
     def _answer(self, event: ResponseReceived) -> None:
         exchange = self._exchanges.get(event.stream_id)
@@ -193,14 +216,14 @@ class Connection(asyncio.Protocol):
         if exchange is not None and not exchange.done.done():
             exchange.done.set_result(Reply(exchange.status, exchange.headers, exchange.body))
 
-    def _fail(self, streams: Iterable[int | None], why: str) -> None:
+    def _fail(self, streams: Iterable[int | None], why: str, kind: type[ConnectionError] = ConnectionError) -> None:
         for stream in streams:
             exchange = self._exchanges.get(stream or 0)
             if exchange is not None and not exchange.done.done():
-                exchange.done.set_exception(ConnectionError(why))
+                exchange.done.set_exception(kind(why))
 
     def _wake_all(self) -> None:
-        for _ in range(len(self._waiting)):
+        while self._waiting:
             self._wake()
 
     def _flush_soon(self) -> None:
@@ -229,12 +252,19 @@ class Http2:
         self._connecting = [asyncio.Lock() for _ in range(connections)]
 
     async def request(self, headers: Headers, body: bytes) -> Reply:
-        """One request, on the connections in turn. Raises OSError."""
+        """One request, on the connections in turn; once more where a connection ends before it is sent. OSError."""
+        try:
+            return await (await self._turn()).request(headers, body)
+        except NotSent:
+            return await (await self._turn()).request(headers, body)
+
+    async def _turn(self) -> Connection:
+        """The next connection that is open."""
         self._next = place = (self._next + 1) % len(self._connections)
         connection = self._connections[place]
         if connection is None or not connection.open:
             connection = await self._connect(place)
-        return await connection.request(headers, body)
+        return connection
 
     async def _connect(self, place: int) -> Connection:
         async with self._connecting[place]:

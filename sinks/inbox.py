@@ -25,8 +25,7 @@ from sinks.waves import Partition, partition_key, waves
 
 _TIMESTAMPED: Final = 0x20
 _short: Final = Struct(">H").pack
-_end_v4: Final = Struct(">HBq").pack  # consistency, flags, timestamp
-_end_v5: Final = Struct(">HIq").pack
+_end: Final = Struct(">HBq").pack  # consistency, flags, timestamp, as protocol 4 has them
 _COLUMNS: Final = "SELECT seq, id, type, detail, payload FROM inbox WHERE account = ? AND lane = ? AND seq > ?"
 _PLACES: Final = "SELECT seq FROM inbox WHERE account = ? AND lane = ? AND seq > ? LIMIT ?"
 _LARGEST: Final = 2**63 - 1
@@ -47,8 +46,8 @@ class _PackedBatch:
         self._timestamp = timestamp
 
     def send_body(self, stream: Any, version: int) -> None:
-        """Write the body; called by the driver."""
-        end = (_end_v4 if version < 5 else _end_v5)(self.consistency_level, _TIMESTAMPED, self._timestamp)
+        """Write the body; called by the driver, whose protocol `sinks.cassandra` says."""
+        end = _end(self.consistency_level, _TIMESTAMPED, self._timestamp)
         stream.write(b"".join((b"\x01", _short(len(self._rows)), *self._rows, end)))
 
 

@@ -16,6 +16,8 @@ _APNS: Final = re.compile(r"[0-9a-fA-F]{16,200}\Z")
 _FCM: Final = re.compile(r"[!-~]{16,4096}\Z")
 _TOKENS: Final = {"apns": _APNS, "fcm": _FCM}
 _URL_MAX: Final = 2048
+#: A name of labels as DNS takes them, or an IPv6 address.
+_HOST: Final = re.compile(r"(?:(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?|[0-9a-z.%]*:[0-9a-z:.%]*)\Z")
 _POINT, _AUTH = 65, 16
 _SECRET_BYTES: Final = range(24, 65)
 _SECRETS: Final = 3
@@ -113,7 +115,7 @@ def _check_url(url: str) -> None:
         port = parts.port
     except ValueError as error:
         raise BadToken(f"not an address: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+    if parts.scheme not in ("http", "https") or not _HOST.match(parts.hostname or "") or port == 0:
         raise BadToken("not an address with http(s) and a host")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise BadToken("an address has no user, password or fragment")

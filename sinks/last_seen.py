@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 from sinks.cassandra import Cassandra, CassandraUnavailable
@@ -65,7 +66,7 @@ class LastSeen:
     async def flush(self) -> None:
         """Write what waits. Raises CassandraUnavailable, and keeps what is not written."""
         while self._waiting:
-            part = list(self._waiting.items())[:_AT_ONCE]
+            part = list(islice(self._waiting.items(), _AT_ONCE))
             await asyncio.gather(*(self._execute(self._put, (*key, at)) for key, at in part))
             self.written += len(part)
             for key, at in part:

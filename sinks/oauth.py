@@ -20,6 +20,7 @@ from sinks.http import post
 from streams.logins import current
 
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
+_SETTING: Final = "LOCKSTEP_FCM__ACCOUNT"
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION_S: Final = 3600
 #: A token is replaced so long before its end, s.
@@ -51,9 +52,12 @@ def read_account(text: str) -> tuple[Account, RSAKey]:
     """A service account and its key. Raises BadAccount."""
     try:
         account = msgspec.json.decode(text, type=Account)
-        return account, RSAKey.import_key(account.private_key)
-    except (msgspec.MsgspecError, JoseError, ValueError) as error:
-        raise BadAccount(f"LOCKSTEP_FCM__ACCOUNT is no key of a service account: {error}") from error
+        key = RSAKey.import_key(account.private_key)
+    except (msgspec.MsgspecError, JoseError, ValueError, TypeError) as error:  # TypeError: it has a password
+        raise BadAccount(f"{_SETTING} is no key of a service account: {error}") from error
+    if not key.is_private:
+        raise BadAccount(f"{_SETTING} is no key of a service account: the key is public")
+    return account, key
 
 
 class ServiceAccount:

@@ -64,8 +64,8 @@ class Outage:
                 await probe()
             except RedisUnavailable:
                 await asyncio.sleep(_LOOK_S)
-            except RedisIsBack as back:
-                self._fail(back)
+            except Exception as error:  # RedisIsBack, or what nobody thought of
+                self._fail(error)
                 return
             else:
                 self._fail(RedisIsBack("Redis is back: replaying what was stored without it"))

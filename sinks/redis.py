@@ -228,8 +228,9 @@ class Redis:
         try:
             commands = [*self._greeting(), *_loads()]
             replies = [usable(reply) for reply in await self._answer(b"".join(commands), len(commands), connection)]
-            info: bytes = replies[-1 - len(_scripts)]
-            connection.run_id = info.partition(b"run_id:")[2][:_RUN_ID_BYTES]
+            connection.run_id = replies[-1 - len(_scripts)].partition(b"run_id:")[2][:_RUN_ID_BYTES]
+            if not connection.run_id:
+                raise RedisUnavailable("INFO says no run_id: it is no Redis, or a proxy before several")
         except BaseException:
             connection.abort()
             raise

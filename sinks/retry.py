@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from sinks.background import Tasks, connect_tasks
@@ -64,7 +65,7 @@ class Retrier:
     async def handle(self, batch: Batch) -> Progress:
         """Take records; those whose time has come leave at once. Waits only while too many are held."""
         await self._room(batch.life)
-        held = self._held(batch)
+        held = self._open.setdefault(batch.partition, (batch.life, set()))[1]
         for record in batch.records:
             if is_tick(record.value):
                 continue
@@ -77,19 +78,20 @@ class Retrier:
         return Progress(first, batch.watermark(), batch.clock)
 
     async def _room(self, life: Life) -> None:
+        self._give_back()
         while self._stage.metrics.held >= MOST and not life.over:
             self._left.clear()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_S):
                     await self._left.wait()
-            except TimeoutError:
-                continue
+            self._give_back()
 
-    def _held(self, batch: Batch) -> set[int]:
-        """The open offsets of a partition; those of a life that is over are another process's."""
-        for number in [number for number, (life, _) in self._open.items() if life.over]:
-            self._stage.metrics.ended["given-back"] += len(self._open.pop(number)[1])
-        return self._open.setdefault(batch.partition, (batch.life, set()))[1]
+    def _give_back(self) -> None:
+        """The open offsets of lives that are over are another process's, and take no room here."""
+        over = [number for number, (life, _) in self._open.items() if life.over]
+        if over:
+            self._stage.metrics.ended["given-back"] += sum(len(self._open.pop(number)[1]) for number in over)
+            self._count()
 
     def _wait(self, held: Held) -> None:
         slot = held.partition, -(-max(held.push.due, self._stage.now()) // SLOT_MS)
@@ -104,6 +106,7 @@ class Retrier:
         due = [held for held in self._slots.pop(slot) if not held.life.over]
         if not due:
             return
+        offsets = self._open[slot[0]][1]  # of this life; another one may stand there when all is done
         pushes, outcomes = in_time([held.push for held in due], self._stage.now())
         results = await self._sink.deliver(pushes)
         if any(held.life.over for held in due):  # whoever has the partition now tries all of them
@@ -112,8 +115,7 @@ class Retrier:
         outcomes += report(pushes, said, self._aftermath.delivered)
         self._stage.metrics.ended["pushed"] += answered(pushes, results)
         await self._stage.report(slot[0], outcomes)
-        for held in due:
-            self._open[slot[0]][1].discard(held.offset)
+        offsets.difference_update(held.offset for held in due)
         self._count()
         try:
             self._stage.output.put(self._topic, slot[0], None, TICK)

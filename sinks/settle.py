@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -20,6 +21,8 @@ from streams.stage import Stage
 
 #: The topics of what is to be tried again.
 RETRIES: Final = "push.{platform}.{lane}.retry"
+#: So many tokens are forgotten at the same time.
+AT_ONCE: Final = 64
 log = logging.getLogger(__name__)
 
 
@@ -55,14 +58,24 @@ class Settler:
 
         A registry that is away keeps its tokens: the next push to them is told again that they are gone.
         """
-        return [await self._settle(partition, pushes[result.push], result) for result in results]
+        gone = [(pushes[result.push], result) for result in results if result.status == "gone"]
+        queue = iter(gone)
+        await asyncio.gather(*(self._forget_all(queue) for _ in range(min(AT_ONCE, len(gone)))))
+        return [
+            await self._again(partition, pushes[result.push], result) if result.status == "later" else result
+            for result in results
+        ]
 
-    async def _settle(self, partition: int, push: Push, result: Result) -> Result:
-        if result.status == "later":
-            return await self._again(partition, push, result)
-        if result.status == "gone":
-            await self._forget(push, result)
-        return result
+    async def _forget_all(self, queue: Iterator[tuple[Push, Result]]) -> None:
+        """One after the other, until there is no more or the registry is away: a batch waits for it once."""
+        for push, result in queue:
+            token = push.tokens[_place(push, result.device)].decode(errors="replace")
+            try:
+                done = await self._registry.forget(push.account, result.device, token, result.at)
+            except (CassandraUnavailable, RedisUnavailable) as error:
+                log.warning("the token of device %s, and others maybe, stay for now: %s", result.device, error)
+                return
+            self.forgotten += done
 
     async def _again(self, partition: int, push: Push, result: Result) -> Result:
         """Queue one device's push for its next attempt, if there is time for one."""
@@ -77,15 +90,6 @@ class Settler:
         except BufferError:
             await self._stage.output.send(self._topic, partition, key, value)
         return result._replace(detail=f"{result.detail}; attempt {attempt + 1} at {due}")
-
-    async def _forget(self, push: Push, result: Result) -> None:
-        token = push.tokens[_place(push, result.device)].decode(errors="replace")
-        try:
-            done = await self._registry.forget(push.account, result.device, token, result.at)
-        except (CassandraUnavailable, RedisUnavailable) as error:
-            log.warning("the token of device %s stays for now: %s", result.device, error)
-        else:
-            self.forgotten += done
 
 
 def single(push: Push, result: Result, attempt: int, due: int) -> Push:

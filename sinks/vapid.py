@@ -29,7 +29,7 @@ def read_key(text: str, setting: str) -> ECKey:
         key = ECKey.import_key(text)
         if not key.is_private or key.curve_name != "P-256":
             raise BadKey(f"{setting} is no private key on P-256")
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, TypeError, KeyError) as error:  # a password, a curve that it does not know
         raise BadKey(f"{setting} is no private key on P-256: {error}") from error
     return key
 

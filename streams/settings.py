@@ -56,10 +56,10 @@ class Cassandra(Login, frozen=True):
     check_host: Whether the server's certificate must hold the host name that it was reached by.
     contact_points: Hosts at which the cluster is found.
     port: Port of the native protocol on every host.
-    keyspace: Keyspace of both tables; `lockstep schema apply` makes it.
+    keyspace: Keyspace of all tables; `lockstep schema apply` makes it.
     local_dc: Data centre whose hosts are asked, and to which the quorum of reads and writes belongs.
     replication: Replicas in that data centre, for a keyspace that `schema apply` makes.
-    timeout: Longest wait for a request, s; `store` tries this long before the worker ends.
+    timeout: Longest wait for a request, s; `store` tries again until it works.
     """
 
     contact_points: tuple[str, ...] = ("127.0.0.1",)
@@ -84,7 +84,7 @@ class Redis(Login, frozen=True):
     host: Where Redis is.
     port: Its port.
     database: Number of the database; two installations never share one, their keys are the same.
-    timeout: Longest wait for an answer, s; `store` tries this long before the worker ends.
+    timeout: Longest wait for an answer, s; after twice as long `store` writes rows without it, and acks nothing.
     """
 
     host: str = "127.0.0.1"

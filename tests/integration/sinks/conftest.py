@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,10 +15,14 @@ import pytest_asyncio
 from sinks import cassandra, redis
 from sinks.cassandra import Cassandra, apply_schema
 from sinks.devices import Registry
+from sinks.gateways import Lease
 from sinks.redis import Redis
 from streams import settings
+from streams.envelope import Envelope
 from streams.settings import Settings
+from tests.integration.sinks.stores import LANE, Bench, Fresh, open_bench
 from tests.unit.fakes import shipped_topology
+from tests.unit.sinks.make import envelope
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +63,29 @@ async def registry(disk: Cassandra, memory: Redis) -> Registry:
 def account() -> str:
     """An account that no other test has, not all of it ASCII."""
     return f"ännä-{uuid.uuid4().hex[:8]}"
+
+
+@pytest_asyncio.fixture
+async def lease(memory: Redis) -> AsyncIterator[Lease]:
+    """A gateway that is alive."""
+    async with Lease(memory, "host:1", 30) as held:
+        yield held
+
+
+@pytest_asyncio.fixture
+async def bench(store_settings: Settings, lease: Lease) -> AsyncIterator[Bench]:
+    """The stage on the stores of the run; its view of the gateways is younger than the lease."""
+    async with AsyncExitStack() as stack:
+        yield await open_bench(store_settings, stack)
+
+
+@pytest.fixture
+def fresh(account: str) -> Fresh:
+    """Makes notifications of now."""
+
+    def make(offset: int, **changes: Any) -> Envelope:
+        now = int(time.time() * 1000)
+        times = {"time": now, "appended": now, "deadline": now + 60_000, "expires": now + 3_600_000}
+        return envelope(offset, **{"account": account, "lane": LANE, **times, **changes})
+
+    return make

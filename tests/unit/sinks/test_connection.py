@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from sinks.redis import RedisUnavailable, _Connection, bulk, command
+from sinks.redis import RedisUnavailable, _Connection, _scripts, bulk, command, connect
+from streams import settings
+from streams.settings import Settings
 
 
 class FakeTransport(asyncio.Transport):
@@ -73,3 +75,20 @@ async def test_a_lost_connection_fails_what_is_in_flight() -> None:
     assert connection.lost.done()
     with pytest.raises(RedisUnavailable, match="not connected"):
         connection.send(b"c", 1)
+
+
+async def test_a_server_that_names_no_life_of_its_own_is_not_used() -> None:
+    """Heads of another life could not be told from those of this one, as with some proxies."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(bulk(b"# Server\r\nredis_version:7.2.4\r\n") + b"+OK\r\n" * len(_scripts))
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(RedisUnavailable, match="run_id"):
+            async with connect(Settings(redis=settings.Redis(port=port, timeout=0.5))):
+                pass

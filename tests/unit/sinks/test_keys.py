@@ -24,6 +24,12 @@ def test_a_subscription_is_packed_and_read() -> None:
     assert subscription(pack("webpush", URL, WEB).encode()) == Subscription(URL, POINT, AUTH)
 
 
+@pytest.mark.parametrize("host", ["a", "A-1.xn--p1ai.", "_a.b", "a" * 63 + ".org", "192.0.2.1", "[2001:db8::1]:8443"])
+def test_a_host_is_a_name_or_an_address(host: str) -> None:
+    """Where it leads is for the guard to say."""
+    assert subscription(pack("webpush", f"https://{host}/x", WEB).encode()).endpoint == f"https://{host}/x"
+
+
 def test_an_endpoint_has_up_to_three_secrets() -> None:
     """The newest first."""
     packed = pack("webhook", URL, {"secret": f"{_whsec(SECRET)} {_whsec(OTHER)}"})
@@ -53,6 +59,12 @@ def test_tokens_stay_as_they_are() -> None:
         ("webpush", "ftp://example.org/", WEB, "an address with http"),
         ("webpush", "https:///path", WEB, "an address with http"),
         ("webpush", "https://example.org:0/", WEB, "an address with http"),
+        ("webpush", f"https://{'a' * 64}.org/", WEB, "an address with http"),
+        ("webpush", f"https://{'a.' * 126}org/", WEB, "an address with http"),
+        ("webpush", "https://a..org/", WEB, "an address with http"),
+        ("webpush", "https://.org/", WEB, "an address with http"),
+        ("webpush", "https://a\\b.org/", WEB, "an address with http"),
+        ("webpush", "https://a%20b.org/", WEB, "an address with http"),
         ("webpush", "https://example.org:99999/", WEB, "not an address"),
         ("webpush", "https://user@example.org/", WEB, "no user, password or fragment"),
         ("webpush", "https://:word@example.org/", WEB, "no user, password or fragment"),

@@ -81,6 +81,17 @@ async def test_the_process_ends_when_another_redis_answers() -> None:
     assert "another life" in str(await asyncio.wait_for(scene.failed.get(), 5))
 
 
+async def test_what_nobody_thought_of_ends_the_process() -> None:
+    """Nothing would ever be acked again."""
+    scene = Scene()
+
+    async def probe() -> None:
+        raise ValueError("odd")
+
+    scene.outage.hold(batch(5), AWAY, probe)
+    assert str(await asyncio.wait_for(scene.failed.get(), 5)) == "odd"
+
+
 async def test_the_first_redis_that_comes_is_its_own() -> None:
     """A process may start before it."""
     scene = Scene(b"")

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
+from sinks import retry
 from sinks.background import Tasks
 from sinks.results import Result
 from sinks.retry import SLOT_MS, Retrier
@@ -18,6 +20,18 @@ from streams.stage import Life
 from tests.unit.fakes import NOW, FakeBatch, FakeOutput, FakeRecord, at, make_stage
 from tests.unit.sinks.make import push
 from tests.unit.sinks.test_settle import RETRY, Forgetful
+
+
+class Registry(Forgetful):
+    """A registry that takes its time."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None  # awaited before a token is forgotten
+
+    async def forget(self, account: str, device: str, token: str, at: int) -> bool:
+        """Remember what was asked."""
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return await super().forget(account, device, token, at)
 
 
 class Scene:
@@ -34,7 +48,8 @@ class Scene:
         self.now = NOW
         stage = make_stage("retry", self.output, lane=1, platform="webhook")
         self.stage = replace(stage, clock=lambda: self.now / 1000, fail=self.failures.append)
-        settler = Settler(self.stage, Forgetful(), lambda: 0.0)
+        self.registry = Registry()
+        settler = Settler(self.stage, self.registry, lambda: 0.0)
         self.tasks = Tasks()
         self.retrier = Retrier(
             self.stage, self, settler, self.tasks, lambda delay, call: self.timers.append((delay, call))
@@ -151,6 +166,35 @@ async def test_a_partition_that_goes_away_meanwhile_is_not_reported() -> None:
     scene.meanwhile = lose
     await scene.go_off()
     assert (len(scene.delivered), scene.output.sent) == (1, [])
+
+
+async def test_a_partition_that_goes_away_while_results_are_settled_harms_nothing() -> None:
+    """Its next life has offsets of its own that are held: those are done when they are tried again."""
+    scene = Scene("gone")
+    await scene.take(_waiting(1, NOW))
+
+    async def lose() -> None:
+        scene.life.over = True
+        scene.life = Life()
+        await scene.take(_waiting(1, NOW + 5000))
+
+    scene.registry.meanwhile = lose
+    await scene.go_off()
+    assert scene.failures == []
+    assert await scene.take(TICK, first=1) == Progress(0, -1, -1)
+
+
+async def test_a_partition_that_went_away_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was held of it fills nothing, though its slots come to nothing."""
+    monkeypatch.setattr(retry, "MOST", 2)
+    monkeypatch.setattr(retry, "_LOOK_AGAIN_S", 0.001)
+    scene = Scene()
+    await scene.take(_waiting(1, NOW), _waiting(2, NOW))
+    scene.life.over = True
+    scene.life = Life()
+    await scene.go_off()
+    assert await asyncio.wait_for(scene.take(_waiting(1, NOW), partition=1), 5) == Progress(0, -1, -1)
+    assert scene.stage.metrics.held == 1
 
 
 async def test_a_failure_ends_the_process() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+
+import pytest
 
 from sinks.cassandra import CassandraUnavailable
 from sinks.push import report
 from sinks.results import Result
-from sinks.settle import Settler
+from sinks.settle import AT_ONCE, Settler
 from streams.envelope import Push, decode_push
 from streams.outcomes import Outcome
 from tests.unit.fakes import NOW, FakeOutput, at, make_stage
@@ -96,6 +99,31 @@ async def test_what_is_gone_is_forgotten() -> None:
     _, outcomes, settler = await _settle([push(1, **TWO)], Result(0, "b", "gone", "410", at=77), registry=registry)
     assert (registry.told, settler.forgotten) == ([("anna", "b", "token-b", 77)], 1)
     assert (outcomes[0].kind, outcomes[0].detail) == ("undeliverable", "410")
+
+
+class Slow(Forgetful):
+    """A registry that needs a while, and counts how many it is asked for at once."""
+
+    now = most = 0
+
+    async def forget(self, account: str, device: str, token: str, at: int) -> bool:
+        """Remember what was asked."""
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.001)
+        self.now -= 1
+        return await super().forget(account, device, token, at)
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_many_that_are_gone_are_forgotten_together(away: bool) -> None:
+    """So many at once; where the registry is away each of those is told so, and the rest is not asked for."""
+    registry = Slow(away)
+    many = [push(n, **TWO) for n in range(2 * AT_ONCE)]
+    gone = [Result(n, "a", "gone", "410") for n in range(len(many))]
+    _, outcomes, settler = await _settle(many, *gone, registry=registry)
+    assert (registry.most, len(outcomes)) == (AT_ONCE, len(many))
+    assert (len(registry.told), settler.forgotten) == ((AT_ONCE, 0) if away else (len(many), len(many)))
 
 
 async def test_a_registry_that_is_away_keeps_the_token() -> None:
