@@ -14,7 +14,7 @@ from sinks.results import Result, Status
 from streams.envelope import Push
 from streams.settings import Settings
 
-#: Breakers of so many providers are kept; those longest unused go first.
+#: Breakers of so many providers are kept; those that were used the longest ago go first.
 _MOST_BREAKERS: Final = 10_000
 log = logging.getLogger(__name__)
 
@@ -74,11 +74,12 @@ class Circuit:
 
     def breaker(self, provider: str) -> Breaker:
         """The breaker of a provider."""
-        breaker = self._breakers.get(provider)
+        breaker = self._breakers.pop(provider, None)
         if breaker is None:
+            breaker = Breaker()
             while len(self._breakers) >= _MOST_BREAKERS:
                 del self._breakers[next(iter(self._breakers))]
-            breaker = self._breakers[provider] = Breaker()
+        self._breakers[provider] = breaker  # behind all others
         return breaker
 
 
@@ -169,6 +170,9 @@ class EachSink:
             return _unusable(error)
         except Blocked as error:
             return _blocked(error)
+        except Exception:  # a defect, or an answer that nobody foresaw: it is one device's, and the others go on
+            log.exception("a request to %s failed", request.provider)
+            return Answer("later", "error")
 
     async def _ask(self, provider: str, note: Note) -> Answer:
         """The provider's answer, if its circuit is closed."""

@@ -17,6 +17,8 @@ from sinks.each import DELIVERED, Answer
 BODY: Final = 16 * 1024
 #: Longest pause that a provider may ask for, ms.
 _LONGEST_MS: Final = 3_600_000
+#: Longest number of seconds that is read as one.
+_DIGITS: Final = 9
 _TRIES: Final = 2
 
 
@@ -70,10 +72,10 @@ def retry_after(headers: Mapping[str, str]) -> int:
     """What `Retry-After` asks for, ms; 0 where there is none, or none that can be read."""
     text = headers.get("Retry-After") or headers.get("retry-after") or ""
     if text.isascii() and text.isdigit():
-        return min(int(text) * 1000, _LONGEST_MS)
+        return min(int(text) * 1000, _LONGEST_MS) if len(text) <= _DIGITS else _LONGEST_MS
     try:
         seconds = parsedate_to_datetime(text).timestamp() - time.time()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
     return max(0, min(int(seconds * 1000), _LONGEST_MS))
 

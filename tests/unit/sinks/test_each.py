@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
+from sinks import each
 from sinks.breaker import FAILURES
 from sinks.each import Answer, Circuit, Circuits, EachSink, Note
 from sinks.stub import Stub
@@ -33,6 +36,16 @@ class Slow(Stub):
         return await super().send(note)
 
 
+class Broken(Stub):
+    """A provider that answers some devices what its sender does not understand."""
+
+    async def send(self, note: Note) -> Answer:
+        """Answer, or fail as no sender should."""
+        if note.token.startswith(b"odd"):
+            raise ValueError("odd")
+        return await super().send(note)
+
+
 async def test_requests_wait_for_each_other_over_all_lanes() -> None:
     """The circuit is shared."""
     slow, circuit = Slow(), Circuit(3)
@@ -51,6 +64,24 @@ async def test_waiting_for_room_is_no_fault_of_the_provider() -> None:
         await asyncio.sleep(0.05)
         assert not delivering.done()
     assert await delivering == [("ok:1", "delivered")]
+
+
+async def test_what_nobody_foresaw_is_the_trouble_of_one_device(caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried again, the log says what it was, and the others are served."""
+    found = await _statuses(EachSink(Broken(), Circuit(9), timeout=9), b"ok:1", b"odd:1", b"ok:2")
+    assert found == [("odd:1", "error"), ("ok:1", "delivered"), ("ok:2", "delivered")]
+    assert "ValueError: odd" in caplog.text
+
+
+def test_breakers_that_are_used_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more providers than are kept, those go that nobody asked about for the longest time."""
+    monkeypatch.setattr(each, "_MOST_BREAKERS", 2)
+    circuit = Circuit(1)
+    first, second = circuit.breaker("first"), circuit.breaker("second")
+    assert circuit.breaker("first") is first
+    circuit.breaker("third")
+    assert circuit.breaker("first") is first
+    assert circuit.breaker("second") is not second
 
 
 async def test_one_provider_that_hangs_is_left_out_alone() -> None:
