@@ -46,7 +46,8 @@ from tests.integration.platforms.apple import KEY_ID, TEAM, TOPIC
 from tests.unit.fakes import FakeOutput, make_stage
 from tests.unit.sinks.make import push
 
-BATCH = 500
+#: A worker delivers so many partitions side by side, each a batch after the other of so many pushes at most.
+PARTITIONS, BATCH = 8, 500
 AT_ONCE = 50
 SUBJECT = "mailto:bench@lockstep.example"
 PEERS = {"apns": "aioapns", "fcm": "aiohttp", "webpush": "pywebpush"}
@@ -119,14 +120,17 @@ def token(platform: str, run: str, n: int, servers: Servers) -> bytes:
 
 
 async def ours(stack: AsyncExitStack, platform: str, settings: Settings) -> Send:
-    """The sink, in batches as a worker gets them."""
+    """The sink, in batches of several partitions as a worker gets them."""
     made = make_stage("push", FakeOutput(), lane=1, platform=platform, settings=settings)
     stage = replace(made, resources=Resources(settings, stack), clock=time.time)
     sink: Sink = await open_sink(stage)
 
-    async def send(each: Sequence[Push]) -> None:
+    async def partition(each: Sequence[Push]) -> None:
         for begin in range(0, len(each), BATCH):
             await sink.deliver(each[begin : begin + BATCH])
+
+    async def send(each: Sequence[Push]) -> None:
+        await asyncio.gather(*(partition(each[number::PARTITIONS]) for number in range(PARTITIONS)))
 
     return send
 
@@ -237,7 +241,7 @@ async def measure(servers: Servers, settings: Settings, number: int, rounds: int
 def main() -> int:
     """Boot Redis, measure, print one line of JSON; 1 where something did not arrive."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=2000, help="for each client and round (default %(default)s)")
+    parser.add_argument("--messages", type=int, default=8000, help="for each client and round (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of which the best counts (default %(default)s)")
     arguments = parser.parse_args()
     with local_servers(["redis"]) as running, serving() as servers:

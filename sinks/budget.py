@@ -5,29 +5,36 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from sinks.each import Answer, Note
-from sinks.redis import Redis, RedisUnavailable, script, usable
+from sinks.redis import Redis, RedisUnavailable, bulk, script, usable
 
 log = logging.getLogger(__name__)
 
-# A budget is kept as the time (us) at which it would be full again; each use moves it by `every`. Of the budgets of a
-# device all must have room, or none is used. Without room, the first to ask is the one that wakes the device later.
+# Each budget of a device is kept as the time (us) at which it would be full again; a use moves it by `every`. Of those
+# that a use needs all must have room, or none is used. Without room, the first to ask is the one that wakes the device
+# later.
 _USE: Final = script(b"""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local wait, ends = 0, {}
-for i = 2, #KEYS do
-  local burst, every = tonumber(ARGV[2 * i - 2]), tonumber(ARGV[2 * i - 1])
-  local full = math.max(tonumber(redis.call('GET', KEYS[i]) or 0), now) + every
-  ends[i] = full
-  wait = math.max(wait, full - now - burst * every)
+local kept, full, last = redis.call('HGETALL', KEYS[2]), {}, now
+for i = 1, #kept, 2 do
+  full[kept[i]] = tonumber(kept[i + 1])
+  last = math.max(last, full[kept[i]])
+end
+local wait, changed = 0, {}
+for i = 2, #ARGV, 3 do
+  local burst, every = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  local ends = math.max(full[ARGV[i]] or 0, now) + every
+  changed[#changed + 1], changed[#changed + 2] = ARGV[i], string.format('%.0f', ends)
+  last = math.max(last, ends)
+  wait = math.max(wait, ends - now - burst * every)
 end
 if wait <= 0 then
-  for i = 2, #KEYS do
-    redis.call('SET', KEYS[i], string.format('%.0f', ends[i]), 'PX', math.ceil((ends[i] - now) / 1000))
-  end
+  redis.call('HSET', KEYS[2], unpack(changed))
+  redis.call('PEXPIRE', KEYS[2], math.ceil((last - now) / 1000))
   return 0
 end
 wait = math.ceil(wait / 1000)
@@ -100,14 +107,12 @@ class Budget:
 
     def _use(self, note: Note) -> bytes | None:
         rates = self._rates(note)
-        if not rates:
-            return None
-        numbers = [b"%d" % number for rate in rates for number in (rate.burst, rate.every)]
-        return _USE.call(self._keys(note, rates), _is_wake_up(note), *numbers)
+        return self._asked(note, rates) if rates else None
 
-    def _keys(self, note: Note, rates: Sequence[Rate]) -> tuple[bytes, ...]:
+    def _asked(self, note: Note, rates: tuple[Rate, ...]) -> bytes:
+        head, tail = _around_keys(rates, note.push.wake == "sync" and note.push.attempt > 0)
         name = self._platform + b":" + hashlib.blake2b(note.token, digest_size=12).hexdigest().encode()
-        return (b"wk:{%b}" % name, *(b"bg:{%b}:%b" % (name, rate.name) for rate in rates))
+        return head + bulk(b"wk:{%b}" % name) + bulk(b"bg:{%b}" % name) + tail
 
     async def _take(self, quota: Quota, notes: Sequence[Note], waits: list[int]) -> None:
         """Let those go that the project's quota has room for, the more urgent first; others wait for their turn."""
@@ -133,15 +138,15 @@ class Budget:
 
     def _first(self, note: Note, wait: int) -> bytes:
         """Use a budget that is used up: its answer says who wakes the device."""
-        return _USE.call(self._keys(note, (_NOTHING,)), _is_wake_up(note), b"0", b"%d" % (wait * 1000))
+        return self._asked(note, (Rate(b"quota", 0, wait * 1000),))
 
 
-_NOTHING: Final = Rate(b"quota", 0, 0)
-
-
-def _is_wake_up(note: Note) -> bytes:
-    """Whether the note is the one wake-up that its device has been promised."""
-    return b"1" if note.push.wake == "sync" and note.push.attempt else b"0"
+@lru_cache(maxsize=64)
+def _around_keys(rates: tuple[Rate, ...], is_wake_up: bool) -> tuple[bytes, bytes]:
+    """What stands before and behind the keys of a use; `is_wake_up`: it is the one that its device was promised."""
+    numbers = [part for rate in rates for part in (rate.name, b"%d" % rate.burst, b"%d" % rate.every)]
+    head, tail = _USE.call((b"", b""), b"%d" % is_wake_up, *numbers).split(2 * bulk(b""))
+    return head, tail
 
 
 def _answer(wait: int) -> Answer | None:
