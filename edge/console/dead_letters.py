@@ -33,6 +33,7 @@ COUNTED: Final = 20_000
 _SHOWN: Final = 200
 _MOST_SHOWN: Final = 1000
 _FOREVER: Final = 1 << 43  # ms
+Lines = list[dict[str, Any]]
 _MOST_BYTES: Final = 1024
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class DeadLetterPages:
             "whole": whole and len(chosen) <= limit,
         })  # fmt: skip
 
-    def _newest(self, wanted: Wanted) -> tuple[list[dict[str, Any]], bool]:
+    def _newest(self, wanted: Wanted) -> tuple[Lines, bool]:
         """Lines, the newest first; the bytes of so many letters are not kept."""
         found, whole = self._letters.newest(wanted, COUNTED)
         return sorted(map(_line, found), key=lambda line: line["at"], reverse=True), whole
