@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from edge import health, prober
+from edge.console.health import Health
 from streams import worker
 from streams.client_metrics import ClientMetrics
 from streams.metrics import Described, Metrics
@@ -40,6 +41,7 @@ def metrics_page(topology: Topology) -> str:
         *_section("Edge", "", _of_edge()),
         *_section("Stores", _STORES, _of_stores()),
         *_section("Prober", "", _of_prober()),
+        *_section("Console", "", _of_console()),
     ]
     return "\n".join(parts)
 
@@ -81,6 +83,12 @@ def _of_stores() -> Metrics:
 def _of_prober() -> Metrics:
     made = Metrics()
     prober.export(made, _unread())
+    return made
+
+
+def _of_console() -> Metrics:
+    made = Metrics()
+    Health(_unread(), _unread()).export(made)
     return made
 
 

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import logging
 from collections import Counter
-from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -29,11 +28,12 @@ from streams.topology import Topology
 
 _PATH: Final = API + "dead-letters"
 _ONE: Final = _PATH + "/{partition}/{offset}"
-#: Letters that are counted at most, of all partitions together.
+#: Records that are read for the list at most, the newest, of all partitions together.
 COUNTED: Final = 20_000
 _SHOWN: Final = 200
 _MOST_SHOWN: Final = 1000
 _FOREVER: Final = 1 << 43  # ms
+Lines = list[dict[str, Any]]
 _MOST_BYTES: Final = 1024
 log = logging.getLogger(__name__)
 
@@ -75,20 +75,19 @@ class DeadLetterPages:
             raise Problem(400, "bad-reason", "There is no such reason", f"reasons: {', '.join(REASONS)}")
         limit = number(request, "limit", _SHOWN, _MOST_SHOWN)
         since = number(request, "from", 0, _FOREVER, least=0)
-        found = await self._topics.ask(
-            lambda: list(islice(self._letters.find(Wanted(since=since or None)), COUNTED + 1))
-        )
-        chosen = sorted(
-            (letter for letter in found[:COUNTED] if reason in (None, letter.origin.reason)),
-            key=lambda letter: letter.record.timestamp,
-            reverse=True,
-        )
+        lines, whole = await self._topics.ask(lambda: self._newest(Wanted(since=since or None)))
+        chosen = [line for line in lines if reason in (None, line["reason"])]
         return as_json({
-            "letters": [_line(letter) for letter in chosen[:limit]],
-            "counts": dict(Counter(letter.origin.reason for letter in found[:COUNTED])),
-            "open": sum(letter.done is None for letter in found[:COUNTED]),
-            "whole": len(found) <= COUNTED and len(chosen) <= limit,
+            "letters": chosen[:limit],
+            "counts": dict(Counter(line["reason"] for line in lines)),
+            "open": sum(line["state"] == "open" for line in lines),
+            "whole": whole and len(chosen) <= limit,
         })  # fmt: skip
+
+    def _newest(self, wanted: Wanted) -> tuple[Lines, bool]:
+        """Lines, the newest first; the bytes of so many letters are not kept."""
+        found, whole = self._letters.newest(wanted, COUNTED)
+        return sorted(map(_line, found), key=lambda line: line["at"], reverse=True), whole
 
     async def show(self, request: web.Request) -> web.Response:
         """One letter, decoded; its bytes for those who may see payloads."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import hdrs, web
@@ -129,7 +128,7 @@ def _is_own(request: web.Request) -> bool:
     site, origin = request.headers.get(_SITE), request.headers.get(hdrs.ORIGIN)
     if site is not None:
         return site == "same-origin"
-    return origin is not None and urlsplit(origin).netloc == request.host
+    return origin in (f"http://{request.host}", f"https://{request.host}")
 
 
 def _comes_from_nowhere(request: web.Request) -> bool:

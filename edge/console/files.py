@@ -68,8 +68,11 @@ class Files:
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """A file of the page."""
-        path = (self._page / request.match_info["path"]).resolve()
-        if request.path.startswith(API) or not path.is_relative_to(self._page) or path.suffix not in TYPES:
+        asked = request.match_info["path"]
+        if request.path.startswith(API) or "\0" in asked:  # which no file has in its name
+            raise _nothing(request)
+        path = (self._page / asked).resolve()
+        if not path.is_relative_to(self._page) or path.suffix not in TYPES:
             raise _nothing(request)
         return self._answer(path, request)
 

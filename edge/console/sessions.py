@@ -44,7 +44,9 @@ class Sessions:
         self._open: OrderedDict[str, Session] = OrderedDict()  # in the order of use
 
     def __len__(self) -> int:
-        return len(self._open)
+        """Those that have not ended; the metrics thread asks."""
+        now = self._clock()
+        return sum(not session.is_over(now) for session in list(self._open.values()))
 
     def open(self, token: str) -> Session:
         """A new session of the operator whose token has this digest."""

@@ -54,19 +54,19 @@ class Later:
         async with AsyncExitStack() as stack:
             memory = await stack.enter_async_context(redis.reconnecting(self._settings))
             gateways = await stack.enter_async_context(connect_gateways(self._settings))
-            while self._stores is None:
+            while True:
                 try:
-                    disk = await stack.enter_async_context(cassandra.connect(self._settings))
-                    self._stores = Stores(
-                        registry=await Registry.open(disk, memory, self._topology),
-                        inbox=await InboxReader.open(disk),
-                        seen=await LastSeen.open(disk, time.time),
-                        heads=Heads(memory, len(self._topology.lane_names())),
-                        presence=Presence(memory),
-                        gateways=gateways,
-                    )
+                    async with cassandra.connect(self._settings) as disk:
+                        self._stores = Stores(
+                            registry=await Registry.open(disk, memory, self._topology),
+                            inbox=await InboxReader.open(disk),
+                            seen=await LastSeen.open(disk, time.time),
+                            heads=Heads(memory, len(self._topology.lane_names())),
+                            presence=Presence(memory),
+                            gateways=gateways,
+                        )
+                        await asyncio.Event().wait()
                 except CassandraUnavailable as error:
                     self._trouble = str(error)
                     log.warning("accounts are not shown yet, trying again: %s", error)
                     await asyncio.sleep(_AGAIN_S)
-            await asyncio.Event().wait()

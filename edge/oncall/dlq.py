@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from itertools import islice
@@ -12,7 +12,15 @@ from edge.oncall.letters import Letter, Wanted, letters, markers
 from streams.deadletters import Action, Done, done, replay
 from streams.settings import Settings
 from streams.topology import Topology
-from streams.transport.client import Placed, Publisher, RawRecord, offsets_for_time, partition_for, read_partition
+from streams.transport.client import (
+    Placed,
+    Publisher,
+    RawRecord,
+    offsets_for_time,
+    partition_for,
+    read_partition,
+    watermarks,
+)
 
 #: Brokers' clocks may differ by so much, ms: a partition's append times rise but for this.
 SKEW_MS: Final = 60_000
@@ -31,10 +39,22 @@ class DeadLetters:
     def find(self, wanted: Wanted, partition: int | None = None) -> Iterator[Letter]:
         """Those that are meant, of one partition or all, each in the order of its partition."""
         partitions = range(self._partitions) if partition is None else [partition]
+        yield from self._found(wanted, self._starts(wanted, partitions))
+
+    def newest(self, wanted: Wanted, most: int) -> tuple[Iterator[Letter], bool]:
+        """The same of the last records alone, of all partitions together at most so many; whether these are all."""
+        kafka = self._settings.kafka
+        partitions = range(self._partitions)
         starts = self._starts(wanted, partitions)
-        for number in partitions:
-            finished = markers(self._read(number, starts[number]))
-            records = _until(self._read(number, starts[number]), wanted)
+        bounds = watermarks(kafka.servers, self._topic, partitions, kafka.security)
+        last = {each: max(starts[each], high - most // self._partitions) for each, (_, high) in bounds.items()}
+        whole = all(last[each] <= max(starts[each], low) for each, (low, _) in bounds.items())
+        return self._found(wanted, last), whole
+
+    def _found(self, wanted: Wanted, starts: Mapping[int, int]) -> Iterator[Letter]:
+        for number, start in starts.items():
+            finished = markers(self._read(number, start))
+            records = _until(self._read(number, start), wanted)
             yield from filter(wanted.holds, letters(number, records, finished))
 
     def act(self, chosen: Iterable[Letter], action: Action) -> Iterator[Letter]:

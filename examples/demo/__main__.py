@@ -34,9 +34,9 @@ It stays up. Look at it in the console, where you are signed in as an operator:
   {console}
 Try, in another terminal:
   export PATH="$PWD/.venv/bin:$PATH"
-{exports}  lockstep listen my-tv --account me --type tv              # be a television
+{exports}  lockstep listen my-tv --account me --type tv              # be a television; the rest in a third
   lockstep send --account me --type member.plan.changed --data '{{"plan":"premium"}}'
-  lockstep trace {partition}:{offset}                                      # what became of an event
+  lockstep trace {partition}:{offset}                                      # why the older plan change was dropped
   lockstep pull phone-2 --account household-7 --type phone  # all that its inbox keeps; --state remembers the place
   curl -s localhost:{metrics}/metrics | grep lockstep_outcomes  # of the router
 A token of the television, for a client of your own: lockstep token tv --account household-7 --type tv
@@ -74,7 +74,7 @@ def perform(config: Config, once: bool) -> int:
         good = audited(settings, topology, begun) and good
         if not once and good:
             exports = "".join(f"  export {name}={shlex.quote(text)}\n" for name, text in unusual(variables))
-            partition, offset = play.place
+            partition, offset = play.dropped
             router = members[1].health_port
             places = {"partition": partition, "offset": offset, "metrics": router, "console": console}
             print(NEXT.format(exports=exports, **places), flush=True)

@@ -39,7 +39,8 @@ class Play:
     """One performance; `run` says whether every expected outcome was seen."""
 
     def __init__(self, settings: Settings, topology: Topology) -> None:
-        self.place = (0, 0)
+        self.place = (0, 0)  # of the last event
+        self.dropped = (0, 0)  # of the one that a newer one superseded
         self._settings = settings
         self._topology = topology
         self._devices: dict[str, Device] = {}
@@ -83,6 +84,8 @@ class Play:
             *(publisher.publish(topic, ACCOUNT.encode(), one.value(), headers) for one in steps)
         )
         self.place = places[-1]
+        if step.outcome == "superseded":
+            self.dropped = places[-1]
         seq, *others = (position(self._topology.epoch, offset) for _, offset in places)
         if others:
             good, said = await self._merged(dict(zip((seq, *others), steps, strict=True)), watch, begun)

@@ -97,6 +97,22 @@ async def test_a_virtual_television_gets_a_push(
     assert asked == {own, edge}
 
 
+async def test_devices_of_a_session_end_with_it(console: Served, screen: Screen) -> None:
+    """Also where nobody signed out: whoever signs in next in the same page finds none."""
+    await sign_in(screen, console, page="#/play")
+    await screen.fill("#play-account", f"play-{uuid.uuid4().hex[:8]}")
+    await screen.click("button", "Add tv")
+    await screen.until("document.querySelector('.device-state')?.innerText.includes('live')")
+    await screen.connection.call("Network.clearBrowserCookies")
+    await screen.run("location.hash = '#/letters'")
+    await screen.shows("Your session has ended")
+    await screen.fill("#token", console.tokens["all"])
+    await screen.click("button", "Sign in")
+    await screen.shows("Sign out")
+    await screen.run("location.hash = '#/play'")
+    await screen.shows("No device yet")
+
+
 async def test_a_dead_letter_is_replayed(console: Served, running: System, screen: Screen, picture: Pictures) -> None:
     """After a question; the record is in ingest again. Another one is discarded; who may only look can do neither."""
     account = f"letters-{uuid.uuid4().hex[:8]}"

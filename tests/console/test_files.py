@@ -42,6 +42,7 @@ async def test_files_are_served_as_they_are_now(page: Path) -> None:
         (page / "parts" / "a.js").write_text("export const a = 2;\n")
         async with client.get("/parts/a.js", headers=plain | {"If-None-Match": tag}) as answer:
             assert (answer.status, await answer.text()) == (200, "export const a = 2;\n")
-        for path in ("/notes.md", "/parts", "/parts/", "/b.js", "/%2e%2e/secret.js", "/..%2fsecret.js", "/api/v1/x.js"):
+        for path in ("/notes.md", "/parts", "/parts/", "/b.js", "/%2e%2e/secret.js", "/..%2fsecret.js", "/api/v1/x.js",
+                     "/a%00.js"):  # fmt: skip
             async with client.get(path) as answer:
                 assert answer.status == 404, path

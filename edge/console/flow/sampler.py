@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -19,6 +20,8 @@ PERIOD_S: Final = 1.0
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=2.0)
 _RESOLVED_S: Final = 10.0  # for so long the addresses of a name are used
 _MOST: Final = 4 << 20  # bytes of a page of metrics
+_PORT: Final = re.compile("[0-9]{1,5}")
+_LAST_PORT: Final = 65535
 EDGE: Final = "edge"
 ALL: Final = "all"
 Address = tuple[str, int]
@@ -36,7 +39,7 @@ def addresses(targets: Mapping[str, str]) -> dict[str, list[Address]]:
     for name, text in targets.items():
         for place in filter(None, (part.strip() for part in text.split(","))):
             host, _, port = place.removeprefix("http://").rstrip("/").rpartition(":")
-            if not host or not port.isdigit():
+            if not host or not _PORT.fullmatch(port) or int(port) > _LAST_PORT:
                 raise BadTarget(f"LOCKSTEP_CONSOLE__TARGETS: {name}: {place!r} is not host:port")
             found.setdefault(name, []).append((host.strip("[]"), int(port)))
     return found
@@ -127,7 +130,7 @@ class Sampler:
             return known
         found: dict[Address, None] = {}
         for host, port in self._targets[name]:
-            with suppress(OSError):
+            with suppress(OSError, UnicodeError):  # the second: it can be no name
                 loop = asyncio.get_running_loop()
                 answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
                 found.update({(str(answer[4][0]), port): None for answer in answers})

@@ -26,6 +26,7 @@ export function App({ token }) {
   };
   useEffect(() => {
     whenOver(() => {
+      dropAll();
       setWhy("Your session has ended. Sign in again to go on.");
       setSession(null);
     });

@@ -11,6 +11,7 @@ import pytest
 
 from deploy.cli_page import cli_page
 from deploy.decisions_page import Malformed, decisions_page
+from deploy.metrics_page import metrics_page
 from deploy.picture import picture, stages
 from deploy.problems_page import problems_page
 from edge.cli import main
@@ -35,6 +36,16 @@ def test_every_problem_of_the_edge_is_on_its_page() -> None:
     made = {each for path in sources for each in named(path)}
     assert len(made) > 20
     assert made - rows == set()
+
+
+def test_every_metric_that_a_process_exports_is_on_its_page() -> None:
+    """Whichever process: each name that the product gives to one."""
+    page = metrics_page(shipped_topology())
+    sources = [path for folder in ("streams", "agents", "sinks", "edge") for path in (ROOT / folder).rglob("*.py")]
+    exported = re.compile(r'\.(?:gauge|counter|levels|labelled|histogram)\(\s*"([a-z_]+)"')
+    names = {name for path in sources for name in exported.findall(path.read_text())}
+    assert len(names) > 10
+    assert [name for name in sorted(names) if f"`lockstep_{name}" not in page] == []
 
 
 def test_every_command_has_a_section() -> None:

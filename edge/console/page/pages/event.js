@@ -23,7 +23,7 @@ export function EventPage({ place, session }) {
     <${Search} key=${asked} query=${asked} />
     ${offset ? html`<${EventStory} key=${`${partition}:${offset}`} partition=${partition} offset=${offset}
       session=${session} />`
-      : html`<${Hits} query=${query} />`}`;
+      : html`<${Hits} key=${query} query=${query} />`}`;
 }
 
 function Search({ query }) {

@@ -20,7 +20,7 @@ export function Verdict({ result }) {
     <${Panel} title="What becomes of ${plural(result.events, "event")}" flush=${true} end=${window}>
       ${result.partitions.judged < result.partitions.of && html`
         <p class="aside">There were too many events: ${result.partitions.judged} of
-        ${" "}${result.partitions.of} partitions are judged, each whole.</p>`}
+        ${" "}${result.partitions.of} partitions are judged, whole; of one alone perhaps only its end.</p>`}
       <table class="compare"><thead><tr><th scope="col">Outcome</th><th scope="col" class="num">Now</th>
         <th scope="col" class="num">Then</th>
         <th scope="col" class="num">Change</th><th scope="col" aria-hidden="true" class="bars-head"></th></tr></thead>

@@ -14,6 +14,7 @@ export function Copyable({ text, label }) {
     await navigator.clipboard.writeText(text);
     setCopied(true);
   };
-  return html`<span class="copyable"><code>${text}</code><button class="quiet" aria-label="Copy ${label}"
-    onClick=${copy}>${copied ? "copied" : "copy"}</button></span>`;
+  const may = Boolean(navigator.clipboard); // browsers have none for a page that comes without TLS from another machine
+  return html`<span class="copyable"><code>${text}</code>${may && html`<button class="quiet" aria-label="Copy ${label}"
+    onClick=${copy}>${copied ? "copied" : "copy"}</button>`}</span>`;
 }
