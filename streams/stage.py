@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from streams.settings import Settings
 from streams.topology import Topology, bind
 
 T = TypeVar("T")
+#: Bytes of outcomes in one record, well below what the topic takes.
+MAX_OUTCOMES: Final = 512 * 1024
 
 
 class Life:
@@ -165,12 +167,21 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
             raise ForeignTopic(topic_id, self.topic_id)
 
     async def report(self, partition: int, outcomes: list[Outcome]) -> None:
-        """Put the outcomes of a batch into `outcomes`, and count them."""
+        """Put the outcomes of a batch into `outcomes`, in order, and count them."""
         if not outcomes:
             return
         self.metrics.count(outcomes)
-        value = encode_outcomes(self.name, self.now(), outcomes)
-        await self.output.send(self.topic("outcomes"), partition, outcomes[0].account.encode(), value)
+        await self._put_outcomes(partition, self.now(), outcomes)
+
+    async def _put_outcomes(self, partition: int, now: int, outcomes: list[Outcome]) -> None:
+        """As one record, or as several where accounts with many devices make it large."""
+        value = encode_outcomes(self.name, now, outcomes)
+        if len(value) > MAX_OUTCOMES and len(outcomes) > 1:
+            half = len(outcomes) // 2
+            await self._put_outcomes(partition, now, outcomes[:half])
+            await self._put_outcomes(partition, now, outcomes[half:])
+        else:
+            await self.output.send(self.topic("outcomes"), partition, outcomes[0].account.encode(), value)
 
 
 #: Makes the handler of a stage; named in topics.yaml by its dotted path.

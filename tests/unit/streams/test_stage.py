@@ -12,7 +12,7 @@ import pytest
 from streams.envelope import VERSION, ForeignTopic, UnknownVersion
 from streams.outcomes import Outcome, decode_outcomes
 from streams.settings import Settings
-from streams.stage import Resources
+from streams.stage import MAX_OUTCOMES, Resources
 from tests.unit.fakes import NOW, TOPIC_ID, FakeOutput, make_stage
 
 
@@ -59,6 +59,18 @@ async def test_outcomes_of_a_batch_are_one_record() -> None:
     batch = decode_outcomes(sent.value or b"")
     assert (batch.stage, batch.at, batch.outcomes) == ("store", NOW, tuple(outcomes))
     assert stage.metrics.outcomes == {"stored": 2, "stale": 1}
+
+
+async def test_outcomes_of_many_devices_are_cut_into_records_that_the_topic_takes() -> None:
+    """All of them, in order, each record for one batch; one record too large would stop the worker for good."""
+    output = FakeOutput()
+    devices = tuple(f"{number:036}" for number in range(20))
+    outcomes = [Outcome("stored", "acct", seq, devices, ", ".join(devices)) for seq in range(2000)]
+    await make_stage("store", output).report(5, outcomes)
+    assert output.outcomes() == outcomes
+    sizes = [len(sent.value or b"") for sent in output.sent]
+    assert max(sizes) <= MAX_OUTCOMES < sum(sizes)
+    assert {(sent.topic, sent.partition, sent.key) for sent in output.sent} == {("outcomes", 5, b"acct")}
 
 
 async def test_nothing_to_report_is_no_record() -> None:
