@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Literal, NamedTuple, Protocol
 
 from sinks.breaker import Breaker
+from sinks.deadlines import Deadlines
 from sinks.results import Result, Status
 from streams.envelope import Push
 from streams.settings import Settings
@@ -117,7 +118,7 @@ class EachSink:
         self.answers: Counter[str] = Counter()  # by status
         self._sender = sender
         self._circuit = circuit
-        self._timeout = timeout
+        self._deadlines = Deadlines(timeout)
         self._admit = admit
 
     async def deliver(self, pushes: Sequence[Push]) -> list[Result]:
@@ -182,8 +183,7 @@ class EachSink:
         if wait:
             return _circuit_open(wait)
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await self._sender.send(note)
+            answer = await self._deadlines.within(self._sender.send(note))
         except TimeoutError:
             answer = Answer("later", "timeout", trouble="fault")
         except OSError as error:
