@@ -31,7 +31,8 @@ class Life:
         app.transport = SimpleNamespace(output=self.output)
         app._consumer = SimpleNamespace(ledger=self.ledger)
         self.table: Any = make_table("seen", app, partitions=8, window_ms=WINDOW, sources=["ingest"])
-        state = self.table.states[PARTITION] = self.table.state_type(PARTITION, WINDOW)
+        state: Any = self.table.state_type(PARTITION, WINDOW)
+        self.table.states[PARTITION] = state
         for key, value in changelog.items():
             state.read(key, value)
         state.settle()
