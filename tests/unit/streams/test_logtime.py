@@ -50,6 +50,12 @@ def test_a_late_record_joins_the_open_window() -> None:
     assert emitted([(105, 1), (112, 0), (103, 1), (119, 1), (120, 0)]) == [[0], [2, 3]]
 
 
+def test_a_clock_that_was_ahead_holds_the_window_until_it_is_caught_up_with() -> None:
+    """Log time does not go back: what comes meanwhile waits for the end of the window that the fast clock opened."""
+    log = [(0, 1), (1000, 1), (5, 1), (15, 1), (1009, 1), (1010, 1)]
+    assert emitted(log) == [[0], [1, 2, 3, 4]]
+
+
 def test_a_full_window_leaves_early() -> None:
     """By number and by size; what comes after it in the same window waits for its end."""
     assert emitted([(100, 1)] * 5 + [(110, 0)]) == [[0, 1, 2, 3], [4]]
