@@ -7,6 +7,7 @@ from streams.murmur2 import partition_for
 FIRST = 100
 EVERY = 64
 MAX_SOURCES = 10_000
+_NEVER = -(2**62)
 
 
 class PartitionCheck:
@@ -14,26 +15,18 @@ class PartitionCheck:
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
-        self._seen: dict[str, int] = {}
-        self._trusted: set[str] = set()
-        self._suspects: set[str] = set()
+        self._right: dict[str, int] = {}  # events of each source on their partition, below 0 after one that was not
+
+    def __len__(self) -> int:
+        return len(self._right)
 
     def misplaced(self, source: str, account: str, partition: int, offset: int) -> int | None:
         """The right partition of an event that is checked and lies on a wrong one, else None."""
-        if source in self._trusted and offset % EVERY:
+        before = self._right.get(source, 0)
+        if before >= FIRST and offset % EVERY:
             return None
         right = partition_for(account.encode(), self._partitions)
-        if right == partition:
-            self._trust(source)
-            return None
-        self._trusted.discard(source)
-        self._suspects.add(source)
-        return right
-
-    def _trust(self, source: str) -> None:
-        if len(self._seen) >= MAX_SOURCES and source not in self._seen:
-            self._seen.clear()
-            self._trusted.clear()
-        seen = self._seen[source] = self._seen.get(source, 0) + 1
-        if seen >= FIRST and source not in self._suspects:
-            self._trusted.add(source)
+        if len(self._right) >= MAX_SOURCES and source not in self._right:
+            self._right.clear()
+        self._right[source] = before + 1 if right == partition else _NEVER
+        return None if right == partition else right

@@ -45,3 +45,11 @@ def test_the_memory_of_sources_is_bounded() -> None:
         ask(check, RIGHT, 1, f"s{number}")
     ask(check, RIGHT, 1, "another")
     assert ask(check, WRONG, 1, "s0") == [RIGHT]
+
+
+def test_the_memory_of_sources_that_are_wrong_is_bounded() -> None:
+    """A producer that names a new source with each event it puts elsewhere does not fill the worker."""
+    check = PartitionCheck(8)
+    for number in range(3 * MAX_SOURCES):
+        ask(check, WRONG, 1, f"s{number}")
+    assert len(check) <= MAX_SOURCES
