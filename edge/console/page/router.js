@@ -1,6 +1,6 @@
 // Where the reader is: the fragment of the address, as `#/event/3/128?q=tv`.
 
-import { useEffect, useState } from "./html.js";
+import { useEffect, useMemo, useState } from "./html.js";
 
 /** The place that a fragment names: its page, the parts behind it, and its query. */
 export function placeOf(fragment) {
@@ -23,13 +23,14 @@ export function go(page, parts = [], query = {}) {
 
 /** The place of now; whoever asks is drawn again when it changes. */
 export function usePlace() {
-  const [place, setPlace] = useState(() => placeOf(location.hash));
+  const [hash, setHash] = useState(location.hash);
   useEffect(() => {
-    const moved = () => setPlace(placeOf(location.hash));
+    const moved = () => setHash(location.hash);
     addEventListener("hashchange", moved);
+    moved(); // what happened since the first drawing
     return () => removeEventListener("hashchange", moved);
   }, []);
-  return place;
+  return useMemo(() => placeOf(hash), [hash]);
 }
 
 /** The operator's token that a link brought, "" for none; it leaves the address and the history at once. */
