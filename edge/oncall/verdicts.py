@@ -102,7 +102,7 @@ def _route(topology: Topology, limits: Limits, event: Event, policy: Policy, way
     yield "event", f"type {event.type}, use case {policy.use_case}"
     yield "size", f"{way.size} bytes, limit {limits.event_bytes}"
     tolerance = int(limits.future_tolerance * 1000)
-    yield "future", f"{event.time - way.appended} ms ahead, tolerance {tolerance} ms"
+    yield "future", f"{max(0, event.time - way.appended)} ms ahead, tolerance {tolerance} ms"
     yield "age", _age(way.appended, event.time, deadline_of(event, policy))
     yield "partition", "of its account"
     table = topology.tables.get("seen")

@@ -26,7 +26,7 @@ NOTIFIED = ROUTED._replace(notified=ENVELOPE, notified_at=NOW + 50)
 ROUTE = [
     ("event", "type member.plan.changed, use case plan-change"),
     ("size", "120 bytes, limit 16384"),
-    ("future", "-250 ms ahead, tolerance 300000 ms"),
+    ("future", "0 ms ahead, tolerance 300000 ms"),
     ("age", "age 250 ms, limit 86400000 ms"),
     ("partition", "of its account"),
     ("duplicates", "no other event with this id in 10m"),
