@@ -70,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._exchanges: dict[int, _Exchange] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._goodbye = False
         self._flushing = False
         self._heard = 0.0
 
@@ -119,8 +120,10 @@ class Connection(asyncio.Protocol):
                 elif not waiter.cancelled():  # it was its turn: now it is that of the next
                     self._wake()
                 raise
-        if not self.open:
-            raise NotSent("the connection was closed")
+        if self._goodbye:
+            raise NotSent("the server said goodbye")
+        if not self.open:  # lost: where a server hangs, each would break another one in turn
+            raise ConnectionError("the connection was closed")
 
     def _wake(self) -> None:
         while self._waiting:
@@ -192,7 +195,7 @@ class Connection(asyncio.Protocol):
             case WindowUpdated():
                 self._wake_all()
             case ConnectionTerminated():
-                self.open = False
+                self.open, self._goodbye = False, True
                 last = event.last_stream_id or 0
                 beyond = [stream for stream in self._exchanges if stream > last]
                 self._fail(beyond, "the server said goodbye", NotSent)

@@ -132,6 +132,19 @@ async def test_a_connection_that_is_lost_is_made_again(apns: Running, case: Apns
     assert await apns.statuses(OK) == ["delivered"]
 
 
+async def test_what_waits_for_a_connection_that_is_lost_breaks_no_other(own_redis: Settings) -> None:
+    """It comes later too: on a server that hangs each of many would wait on a new one, and end it in its turn."""
+    case = Apnses(streams=2)
+    async with running(case, own_redis) as apns:
+        hanging = asyncio.create_task(apns.deliver(*(apns.push(n, HANG) for n in range(4))))
+        await until(lambda: bool(case.apple.connections and len(case.apple.connections[0].hanging) == 2))
+        transport = case.apple.connections[0].transport
+        assert transport is not None
+        transport.abort()
+        assert {result.detail for result in await hanging} == {"unreachable"}
+        assert len(case.apple.connections) == 1
+
+
 async def test_a_connection_without_a_sound_is_dropped(apns: Running, case: Apnses) -> None:
     """One that answers others is kept, though a request on it got no answer."""
     assert await apns.statuses(HANG, OK) == ["later", "delivered"]
