@@ -27,6 +27,7 @@ MAX_TTL_MS: Final = 7 * 86_400_000
 _LONGEST_TOPIC: Final = 249
 #: Everything in a lane waits for the end of its window, and a crash reads it again.
 _LONGEST_WINDOW_MS: Final = 10_000
+_LONGEST_LINGER_MS: Final = 1_000
 
 
 def broken_rules(topology: Topology) -> Iterator[Mistake]:
@@ -235,6 +236,9 @@ def _windows(topology: Topology) -> Iterator[Mistake]:
         if milliseconds(spec.window) > _LONGEST_WINDOW_MS:
             message = f"{spec.window} is more than {_LONGEST_WINDOW_MS // 1000}s: all of the lane waits for its end"
             yield Mistake(("lanes", name, "window"), message)
+        if milliseconds(spec.linger) > _LONGEST_LINGER_MS:
+            message = f"{spec.linger} is more than {_LONGEST_LINGER_MS // 1000}s: an event waits for it at every stage"
+            yield Mistake(("lanes", name, "linger"), message)
     for name, case in topology.use_cases.items():
         lanes = {lane for _, found in _lanes_of(case) for _, lane in _named((), found)}
         bare = [lane for lane in topology.lanes if lane in lanes and not milliseconds(topology.lanes[lane].window)]

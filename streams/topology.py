@@ -61,7 +61,7 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class LaneSpec(_Strict, frozen=True):
-    """How long a producer of the lane may wait to fill a batch; length of its merge windows, 0ms for none."""
+    """How long its workers may wait to fill a batch, reading and writing; length of its merge windows, 0ms for none."""
 
     linger: Duration
     window: Duration = "0ms"

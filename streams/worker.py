@@ -67,7 +67,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
 def build_app(worker: str, settings: Settings, topology: Topology, origin: str) -> Any:
     """The Faust app of a worker, its transport attached; its commits count in the offsets of `origin`."""
     spec = topology.workers[worker]
-    lanes = spec.lanes or topology.lane_names()
+    linger = min(milliseconds(topology.lanes[lane].linger) for lane in spec.lanes or topology.lanes)
     app = make_app(
         settings.topic_prefix + worker,
         settings.kafka.servers,
@@ -82,10 +82,11 @@ def build_app(worker: str, settings: Settings, topology: Topology, origin: str) 
         app,
         producer_config={
             **settings.kafka.security,
-            "linger.ms": min(milliseconds(topology.lanes[lane].linger) for lane in lanes),
+            "linger.ms": linger,
             "message.max.bytes": settings.kafka.max_message_bytes,
         },
         chain=chain_of(worker, settings.topic_prefix, topology)._replace(origin=origin),
+        rest=linger / 1000,
     )
     return app
 

@@ -66,8 +66,8 @@ def test_the_busy_share_leaves_waiting_for_disks_out() -> None:
 
 
 def test_idling_is_that_of_the_busiest_worker() -> None:
-    """The edge is none; under load only those on the way count."""
+    """The edge is none; under load only those on the way of urgent events count."""
     idling = {"router": 0.01, "critical": 0.02, "low": 0.03, "edge": 0.5}
     loaded = {"router": 0.04, "critical": 0.03, "low": 0.9, "edge": 0.9}
-    figures = idle.figures(idle.Found(idling, loaded, 0))
+    figures = idle.figures(idle.Found(idling, {"critical": loaded, "low": idling}, 0))
     assert figures == {"core_share_at_100_per_s": 0.04, "core_share_idle": 0.03, "wrong": 0}

@@ -26,7 +26,7 @@ MISTAKES = {
     "duplicate-key": ("epoch: 1", "epoch: 1\nepoch: 2", "epoch: named twice, first in line 5"),
     "duplicate-lane": ("  high: {linger: 0ms}", "  critical: {linger: 0ms}", "lanes.critical: named twice, first"),
     "number-as-key": ("  socket: {sink", "  9: {sink", "platforms.9: a key must be text; put it in quotes"),
-    "duration": ("linger: 5ms", "linger: 5 ms", "linger: '5 ms' is not a number and ms, s, m, h or d"),
+    "duration": ("linger: 20ms", "linger: 5 ms", "linger: '5 ms' is not a number and ms, s, m, h or d"),
     "choice": ("collapse: none", "collapse: typ", "viewing-activity.collapse: 'typ' is none of 'type', 'none'"),
     "use-case-key": ("max_age: 1h", "max_ages: 1h", "max_ages: no setting 'max_ages' (did you mean 'max_age'?)"),
     "version-as-number": ('"1.2"', "1.2", "use_cases.diagnostics.min_app_version: expected str, got float"),
@@ -62,7 +62,7 @@ MISTAKES = {
     "event-type-twice": ("{member.list.changed: {}}", "{member.plan.changed: {}}",
                          "types.member.plan.changed: an event type has one use case; 'plan-change' has it already"),
     "no-event-types": ("{member.list.changed: {}}", "{}", "use_cases.my-list.types: no event types"),
-    "merge-without-window": ("normal: {linger: 5ms, window: 200ms}", "normal: {linger: 5ms}",
+    "merge-without-window": ("normal: {linger: 20ms, window: 200ms}", "normal: {linger: 20ms}",
                              "use_cases.my-list.merge: lane 'normal' has no window to merge in"),
     "merge-in-lane-of-type": ("{member.home.refreshed: {}}", "{member.home.refreshed: {lane: high}}",
                               "use_cases.personalised-refresh.merge: lane 'high' has no window to merge in"),
@@ -91,13 +91,14 @@ MISTAKES = {
     "change-merge": ("lane: low\n    max_age: 6h",
                      'lane: {is: low, from: "2026-12-01T00:00:00Z", was: high}\n    max_age: 6h',
                      "use_cases.personalised-refresh.merge: lane 'high' has no window to merge in"),
+    "lingers": ("linger: 100ms", "linger: 2s", "lanes.low.linger: 2s is more than 1s: an event waits for it at every"),
     "no-life": ("max_age: 15m", "max_age: 0m", "use_cases.diagnostics.max_age: everything would be too old"),
     "ttl-short": ("ttl: 1h", "ttl: 1m", "use_cases.diagnostics.ttl: 1m is less than max_age, 15m"),
     "ttl-long": ("ttl: 2d", "ttl: 8d", "use_cases.personalised-refresh.ttl: 8d is more than the inbox keeps, 7d"),
     "no-lanes": ("""  critical: {linger: 0ms}
   high: {linger: 0ms}
-  normal: {linger: 5ms, window: 200ms}
-  low: {linger: 20ms, window: 1s}
+  normal: {linger: 20ms, window: 200ms}
+  low: {linger: 100ms, window: 1s}
 """, "  {}\n", "lanes: no lanes"),
     "item-of-list": ("device_types: [tv, stick, phone, tablet, browser]", "device_types: [TV]",
                      "[0]: 'TV' is not lower case"),
