@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -45,11 +46,14 @@ class ChildFailed(Exception):
 class Child:
     """`python -m MODULE`; a context manager that ends it. What it says beside its answers goes to our stderr."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, nice: int = 0) -> None:
+        """`nice`: by how much it stands back behind others on its core."""
         self._module = module
         self._process = subprocess.Popen(
             [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice))
 
     def tell(self, **order: Any) -> None:
         """Give an order; its answer is to be read later."""

@@ -29,6 +29,8 @@ from bench.system import Lockstep, lockstep, start
 from deploy.local.servers import local_servers
 
 CORES: Final = split()
+#: Ten thousand sockets that answer pings on the core of those who poll would be measured with the polls.
+BACK: Final = 15
 
 
 class Sizes(NamedTuple):
@@ -66,7 +68,8 @@ def measure(system: Lockstep, others: Sequence[Holder], sizes: Sizes, directory:
         sockets: dict[str, Sockets] = {}
         polls: dict[str, Polls] = {}
         for holder in (ours, *others):
-            sockets[holder.name] = Sockets(holder, load, stack.enter_context(Child("bench.crowd")), directory)
+            crowd = stack.enter_context(Child("bench.crowd", nice=BACK))
+            sockets[holder.name] = Sockets(holder, load, crowd, directory)
             if holder.polls:
                 askers = stack.enter_context(Child("bench.edge.polls"))
                 polls[holder.name] = Polls(holder, load.names(), askers, directory)
