@@ -53,7 +53,7 @@ class Gates:
         if event.device_types:
             for name in event.device_types:
                 if name not in self._device_types:
-                    return Refusal("dead-lettered", f"unknown device type {name!r}", "bad-attribute")
+                    return Refusal("dead-lettered", f"unknown device type {name[:64]!r}", "bad-attribute")
         ahead = event.time - appended
         if ahead > self._tolerance:
             return Refusal("dead-lettered", f"{ahead} ms ahead, tolerance {self._tolerance} ms", "future-dated")

@@ -171,7 +171,8 @@ def _time(name: str, text: str) -> int:
     except TypeError as error:
         raise BadEvent("bad-attribute", f"{name} {text[:64]!r}: no time zone") from error
     except ValueError as error:
-        raise BadEvent("bad-attribute", f"{name} {text[:64]!r}: {error}") from error
+        why = str(error)[:64]  # which holds the text again
+        raise BadEvent("bad-attribute", f"{name} {text[:64]!r}: {why}") from error
 
 
 def _short(name: str, text: str | None) -> str:

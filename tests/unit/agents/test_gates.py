@@ -40,6 +40,13 @@ def test_each_refusal_has_its_kind_and_reason(event: Event, size: int, reason: s
     assert (refusal.kind, refusal.reason) == ("dead-lettered", reason)
 
 
+def test_a_refusal_is_short_whatever_the_event_holds() -> None:
+    """It goes into the outcome and into a header of the dead letter."""
+    refusal = GATES.bad(msgspec.structs.replace(EVENT, device_types=("\x7f" * 5_000,)), 10, NOW)
+    assert refusal is not None
+    assert len(refusal.text()) < 1000
+
+
 def test_a_refusal_for_age_names_age_and_limit() -> None:
     """On-call reads the numbers in the outcome."""
     refusal = stale("route", 1_006_000, 1_000_000, 1_005_000)

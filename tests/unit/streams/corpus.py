@@ -125,6 +125,7 @@ BAD: dict[str, Bad] = {
     "another key": Bad(binary(key=b"someone-else"), "key-mismatch", "b'someone-else'"),
     "naive time": Bad(structured(time="2027-01-15T08:00:00"), "bad-attribute", "no time zone"),
     "no time at all": Bad(structured(time="yesterday"), "bad-attribute", "time 'yesterday'"),
+    "a long time": Bad(structured(time="\x7f" * 5_000), "bad-attribute", "Invalid isoformat string"),
     "month 13": Bad(binary(expirytime="2027-13-15T08:00:00Z"), "bad-attribute", "expirytime '2027-13-"),
     "a year of five digits": Bad(binary(time="10000-01-01T00:00:00Z"), "bad-attribute", "time '10000-"),
     "empty name in a list": Bad(structured(devicetypes="tv,,phone"), "bad-attribute", "devicetypes is not a list"),
