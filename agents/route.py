@@ -8,7 +8,7 @@ from agents.gates import Gates, Refusal, deadline_of, expiry_of, stale, unknown_
 from agents.limits import DeadLetterLimits
 from agents.partitions import PartitionCheck
 from streams.cloudevents import decode
-from streams.deadletters import Origin, dead_letter, first_of
+from streams.deadletters import Origin, first_of, letter
 from streams.envelope import VERSION, Envelope, encode, position
 from streams.event import BadEvent, Event
 from streams.failpoints import reach
@@ -57,6 +57,7 @@ class Router:
         self._key = limits.fingerprint_key.encode()
         self._topic_id = stage.topic_id
         self._base = position(stage.topology.epoch, 0)
+        self._letter_bytes = stage.most_bytes("dead-letters")
         self._lanes = [stage.topic("events.{lane}", lane) for lane in range(len(stage.topology.lanes))]
 
     async def handle(self, batch: Batch) -> int:
@@ -185,9 +186,8 @@ class Router:
         if refusal.reason is not None:
             place = batch.topic, batch.partition, record.offset
             origin = Origin(*place, refusal.reason, refusal.detail, self._topic_id)
-            headers = dead_letter(origin, record.headers)
             topic = self._stage.topic("dead-letters")
-            await self._stage.output.send(topic, batch.partition, record.key, record.value, headers)
+            await self._stage.output.send(topic, batch.partition, *letter(origin, record, self._letter_bytes))
         outcomes.append(Outcome(refusal.kind, account, seq, detail=refusal.text()))
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
+from streams.record import Record
+
 PREFIX: Final = "lockstep-"
 #: The last header of a dead letter that was put into `ingest` again: the place there at which it lay before.
 FIRST: Final = PREFIX + "first"
+#: The last header of a dead letter that lacks bytes of its record: how many these are.
+LEFT_OUT: Final = PREFIX + "left-out"
 _TOPIC_ID: Final = PREFIX + "topic-id"
 _DONE: Final = PREFIX + "done"
 _ACTION: Final = PREFIX + "action"
@@ -15,10 +19,16 @@ _PLACED: Final = PREFIX + "placed"
 Headers = Sequence[tuple[str, bytes]]
 Action = Literal["replayed", "discarded"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+#: Bytes that Kafka puts around a record that is alone in its batch, at most, and around each of its headers.
+_AROUND_RECORD: Final = 128
+_AROUND_HEADER: Final = 20
 
 
 class Origin(NamedTuple):
-    """Where a dead letter lay, and why it is one. `topic_id` is that of the envelopes; a topic may be made anew."""
+    """Where a dead letter lay, and why it is one. `topic_id` is that of the envelopes; a topic may be made anew.
+
+    `left_out`: bytes of the record that were too many for the dead letter, 0 where it has them all.
+    """
 
     topic: str
     partition: int
@@ -26,6 +36,7 @@ class Origin(NamedTuple):
     reason: str
     detail: str
     topic_id: bytes = b""
+    left_out: int = 0
 
     @property
     def identity(self) -> Identity:
@@ -41,6 +52,24 @@ class Identity(NamedTuple):
     offset: int
 
 
+class Parts(NamedTuple):
+    """What a record holds."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+    @property
+    def size(self) -> int:
+        """Bytes, without what is around them."""
+        headers = sum(len(name.encode()) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
+    def fits(self, most: int) -> bool:
+        """Whether a topic takes it that takes no more than `most` bytes, however little it can be compressed."""
+        return self.size + _AROUND_RECORD + _AROUND_HEADER * len(self.headers) <= most
+
+
 class Done(NamedTuple):
     """What was done to a dead letter; `placed`: where in `ingest` it lies now, `3:17`."""
 
@@ -49,9 +78,32 @@ class Done(NamedTuple):
     placed: str = ""
 
 
+def letter(origin: Origin, record: Record, most: int) -> Parts:
+    """The dead letter of a record, for a topic that takes no more than `most` bytes.
+
+    What is larger is left out, and stays where it lies, which the detail says: the value, or where key and headers are
+    too large by themselves all three.
+    """
+    own = Parts(record.key, record.value, list(record.headers))
+    whole = own._replace(headers=dead_letter(origin, own.headers))
+    if whole.fits(most):
+        return whole
+    less = _without("value", len(own.value or b""), origin)
+    rest = Parts(own.key, None, dead_letter(less, own.headers))
+    if rest.fits(most):
+        return rest
+    return Parts(None, None, dead_letter(_without("key, value and headers", own.size, origin), ()))
+
+
+def _without(what: str, size: int, origin: Origin) -> Origin:
+    where = f"{origin.topic} {origin.partition}:{origin.offset}"
+    detail = f"{origin.detail}; {what} too large to be carried: {size} bytes, which lie in {where} alone"
+    return origin._replace(detail=detail, left_out=size)
+
+
 def dead_letter(origin: Origin, headers: Headers) -> list[tuple[str, bytes]]:
-    """Headers of the dead letter of a record with `headers`; key and value are the record's own."""
-    return [
+    """Headers of the dead letter of a record with `headers`."""
+    made = [
         *headers,
         (PREFIX + "topic", origin.topic.encode()),
         (PREFIX + "partition", b"%d" % origin.partition),
@@ -60,13 +112,16 @@ def dead_letter(origin: Origin, headers: Headers) -> list[tuple[str, bytes]]:
         (PREFIX + "reason", origin.reason.encode()),
         (PREFIX + "detail", origin.detail.encode(errors="replace")),
     ]
+    return [*made, (LEFT_OUT, b"%d" % origin.left_out)] if origin.left_out else made
 
 
 def read_dead_letter(headers: Headers) -> Origin:
     """Where a dead letter lay and why. Raises KeyError for a record that is none, ValueError for one that is broken."""
     own = _own(headers)
     place = own["topic"], int(own["partition"]), int(own["offset"])
-    return Origin(*place, own["reason"], own["detail"], bytes.fromhex(own.get("topic-id", "")))
+    name, value = headers[-1]  # any other of this name is the producer's
+    left_out = int(value or b"") if name == LEFT_OUT else 0
+    return Origin(*place, own["reason"], own["detail"], bytes.fromhex(own.get("topic-id", "")), left_out)
 
 
 def replay(origin: Origin, headers: Headers) -> list[tuple[str, bytes]]:

@@ -17,7 +17,7 @@ from streams.metrics import Metrics, StageMetrics
 from streams.outcomes import Outcome, encode_outcomes
 from streams.record import Record
 from streams.settings import Settings
-from streams.topology import Topology, bind
+from streams.topology import Topology, bind, size_bytes
 
 T = TypeVar("T")
 #: Bytes of outcomes in one record, well below what the topic takes.
@@ -155,6 +155,10 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
         number = self.lane if lane is None else lane
         lane_name = None if number is None else self.topology.lane_names()[number]
         return self.settings.topic_prefix + bind(pattern, lane_name, platform or self.platform)
+
+    def most_bytes(self, pattern: str) -> int:
+        """The longest record that this process writes and a topic takes, bytes."""
+        return min(self.settings.kafka.max_message_bytes, size_bytes(self.topology.topics[pattern].max_message))
 
     def now(self) -> int:
         """Wall clock, ms."""

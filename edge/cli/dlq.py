@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 import msgspec
 
-from edge.cli.common import note, pass_settings, topology_of
+from edge.cli.common import end, note, pass_settings, topology_of
 from edge.cli.convert import when
 from streams.outcomes import REASONS
 from streams.settings import Settings
@@ -94,7 +94,10 @@ def list_(settings: Settings, /, open_: bool, **options: Any) -> None:
 @click.option("--payload", is_flag=True, help="Show the bytes too, which may be private.")
 @pass_settings
 def show(settings: Settings, place: str, payload: bool) -> None:
-    """Show one dead letter: its headers, and the event in it if it can be decoded."""
+    """Show one dead letter: its headers, and the event in it if it can be decoded.
+
+    Of a record that is too large for a dead letter its headers are all that there is: with --payload that is an error.
+    """
     from edge.oncall.letters import whole
 
     asked = Asked(place, None, None, None, None, None, None, 1, True)
@@ -102,6 +105,9 @@ def show(settings: Settings, place: str, payload: bool) -> None:
     if not found:
         raise click.ClickException(f"no dead letter at {place}")
     click.echo(msgspec.json.format(msgspec.json.encode(whole(found[0], payload)), indent=2))
+    if lacking := found[0].lacks():
+        note(lacking)
+        end(1 if payload else 0)
 
 
 @dlq.command()
@@ -112,6 +118,7 @@ def replay(settings: Settings, /, all_: bool, again: bool, dry_run: bool, yes: b
     """Put dead letters into ingest again, as they were, after what was wrong with them is repaired.
 
     They pass every gate anew: one that is too old by now is stale, one whose id took effect meanwhile a duplicate.
+    One that is not whole, as its record was too large, cannot be put there: it is named, and the exit status is 1.
     """
     _act(settings, Asked(**options), "replayed", "Put {} into ingest again?", (all_, again, dry_run, yes))
 
@@ -133,18 +140,23 @@ def _act(
         raise click.UsageError("say which: PARTITION:OFFSET, a filter, or --all")
     reader = _reader(settings)
     found, more = _found(reader, asked, None if again else False)
+    lacking = [letter for letter in found if action == "replayed" and letter.lacks()]
+    for letter in lacking:
+        note(f"cannot be replayed: {letter.lacks()}")
+        found.remove(letter)
     if dry_run or not yes:
         for letter in found:
             _say(letter, asked.as_json)
     count = f"{len(found)} dead letter{'' if len(found) == 1 else 's'}"
     if dry_run or not found:
         note(f"{count}; nothing was done")
-        return
-    if not yes:
-        click.confirm(question.format(count), abort=True, err=True)
-    for letter in reader.act(found, action):
-        _say(letter, asked.as_json)
-    note(f"{count} {action}" + (f"; there are more than {asked.limit}: run it again" if more else ""))
+    else:
+        if not yes:
+            click.confirm(question.format(count), abort=True, err=True)
+        for letter in reader.act(found, action):
+            _say(letter, asked.as_json)
+        note(f"{count} {action}" + (f"; there are more than {asked.limit}: run it again" if more else ""))
+    end(1 if lacking else 0)
 
 
 def _reader(settings: Settings) -> DeadLetters:

@@ -19,7 +19,7 @@ from edge.console.events import place_in
 from edge.console.index.words import event_id
 from edge.console.kafka import Topics
 from edge.oncall.dlq import DeadLetters
-from edge.oncall.letters import Letter, Wanted, as_object, whole
+from edge.oncall.letters import LeftOut, Letter, Wanted, as_object, whole
 from edge.problems import Problem, malformed
 from streams.deadletters import Action
 from streams.outcomes import REASONS
@@ -121,7 +121,10 @@ class DeadLetterPages:
             letter = await self._find(request)
             if letter.done is not None and not agreed.again:
                 raise Problem(409, "done-before", "Something was done to it before", f"it was {letter.done.action}")
-            (done,) = await self._topics.ask(lambda: list(self._letters.act([letter], action)))
+            try:
+                (done,) = await self._topics.ask(lambda: list(self._letters.act([letter], action)))
+            except LeftOut as error:
+                raise Problem(409, "left-out", "It is not whole, and cannot be replayed", str(error)) from error
         log.info("operator %s has %s the dead letter %s", operator.name, action, letter.place)
         return as_json(_line(done))
 

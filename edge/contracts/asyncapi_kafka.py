@@ -8,7 +8,7 @@ import msgspec
 
 from edge.contracts import contract
 from streams.cloudevents import STRUCTURED
-from streams.deadletters import ACTIONS, PREFIX, Done, Identity, Origin, dead_letter, done
+from streams.deadletters import ACTIONS, LEFT_OUT, PREFIX, Done, Identity, Origin, dead_letter, done
 from streams.outcomes import REASONS
 from streams.topology import Topic, TopicSpec, Topology
 
@@ -152,16 +152,18 @@ def _outcomes() -> dict[str, dict[str, Any]]:
 def _letters() -> dict[str, dict[str, Any]]:
     kinds = {
         "topic": _TEXT, "partition": _NUMBER, "offset": _NUMBER, "topic-id": _HEX,
-        "reason": {"type": "string", "enum": list(REASONS)}, "detail": _TEXT,
+        "reason": {"type": "string", "enum": list(REASONS)}, "detail": _TEXT, "left-out": _NUMBER,
         "done": _PLACE, "action": {"type": "string", "enum": list(ACTIONS)}, "placed": _PLACE,
     }  # fmt: skip
-    letter = [name for name, _ in dead_letter(Origin("", 0, 0, "", ""), ())]
+    letter = [name for name, _ in dead_letter(Origin("", 0, 0, "", "", left_out=1), ())]
     marker = [name for name, _ in done(Done(Identity(b"", 0, 0), "replayed", "0:0"))]
     made = {
         "dead-letter": _message(
-            "A dead letter", "Key, value and headers are those of the record, whatever they are; these come last.",
-            {name: kinds[name.removeprefix(PREFIX)] for name in letter}, letter,
-            payload={"description": "The value of the record, whatever it is; null where it had none."},
+            "A dead letter",
+            "Key, value and headers are those of the record, whatever they are; these come last. `lockstep-left-out`: "
+            "bytes that were too many to be carried, if there are any; the record itself has them.",
+            {name: kinds[name.removeprefix(PREFIX)] for name in letter}, [name for name in letter if name != LEFT_OUT],
+            payload={"description": "The value of the record, whatever it is; null where it had none, or is left out."},
         ),
         "dead-letter-marker": _message(
             "What was done to a dead letter",

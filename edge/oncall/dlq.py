@@ -8,7 +8,7 @@ from contextlib import closing
 from itertools import islice
 from typing import Final
 
-from edge.oncall.letters import Letter, Wanted, letters, markers
+from edge.oncall.letters import LeftOut, Letter, Wanted, letters, markers
 from streams.deadletters import Action, Done, done, replay
 from streams.settings import Settings
 from streams.topology import Topology
@@ -58,13 +58,15 @@ class DeadLetters:
             yield from filter(wanted.holds, letters(number, records, finished))
 
     def act(self, chosen: Iterable[Letter], action: Action) -> Iterator[Letter]:
-        """Do it; each letter once it is done and marked.
+        """Do it; each letter once it is done and marked. Raises LeftOut for a replay of one that is not whole.
 
         What breaks off between a replay and its marker is open afterwards; another replay of it is then a duplicate.
         """
         rest = iter(chosen)
         with closing(Publisher(self._settings.kafka.servers, **self._settings.kafka.security)) as publisher:
             while some := list(islice(rest, _IN_FLIGHT)):
+                if action == "replayed" and (lacking := next(filter(None, map(Letter.lacks, some)), "")):
+                    raise LeftOut(lacking)
                 places = self._put_again(publisher, some) if action == "replayed" else [""] * len(some)
                 marked = [self._mark(publisher, *each, action) for each in zip(some, places, strict=True)]
                 for letter, placed in marked:

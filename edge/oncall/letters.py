@@ -25,6 +25,18 @@ class Letter(NamedTuple):
         """Where it lies in `dead-letters`."""
         return f"{self.partition}:{self.record.offset}"
 
+    def lacks(self) -> str:
+        """What is not in it, and where that lies; empty where it is whole."""
+        origin = self.origin
+        if not origin.left_out:
+            return ""
+        where = f"{origin.topic} {origin.partition}:{origin.offset}"
+        return f"{self.place} lacks {origin.left_out} bytes, too many for a dead letter: they lie in {where} alone"
+
+
+class LeftOut(Exception):
+    """A dead letter cannot be published again, as it is not whole."""
+
 
 class Wanted(NamedTuple):
     """Which dead letters are meant; what is None says nothing. Times in ms.
@@ -77,7 +89,8 @@ def line(letter: Letter) -> str:
     record, origin = letter.record, letter.origin
     key = "no key" if record.key is None else f"key {_text(record.key)}"
     parts = [letter.place, timestamp(record.timestamp), origin.reason]
-    parts += [f"{origin.topic} {origin.partition}:{origin.offset}", key, f"{_size(record)} B", _state(letter.done)]
+    size = f"{_size(letter)} B" + (" left out" if origin.left_out else "")
+    parts += [f"{origin.topic} {origin.partition}:{origin.offset}", key, size, _state(letter.done)]
     return "  ".join([*parts, origin.detail])
 
 
@@ -92,7 +105,8 @@ def as_object(letter: Letter) -> dict[str, Any]:
         "detail": origin.detail,
         "origin": {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset},
         "key": None if record.key is None else _text(record.key),
-        "size": _size(record),
+        "size": _size(letter),
+        "left_out": origin.left_out,
         "state": "open" if done is None else done.action,
         "placed": done.placed or None if done else None,
     }
@@ -130,8 +144,9 @@ def _bytes(value: bytes | None) -> dict[str, str] | None:
     return {"text": text}
 
 
-def _size(record: Record) -> int:
-    return len(record.value or b"")
+def _size(letter: Letter) -> int:
+    """Bytes of its value, or of what is left out of it."""
+    return letter.origin.left_out or len(letter.record.value or b"")
 
 
 def _state(done: Done | None) -> str:

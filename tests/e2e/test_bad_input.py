@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from typing import Any, NamedTuple
 
 import pytest
 
 from streams.outcomes import Reason
-from tests.e2e.events import STRUCTURED, Draft, draft, event, home_of, letters_of, publish, terminal, timestamp
+from streams.transport.client import Publisher
+from tests.e2e.audited import settled
+from tests.e2e.events import STRUCTURED, Draft, draft, event, home_of, letters_of, publish, send, terminal, timestamp
 from tests.e2e.household import Household
 from tests.e2e.system import System
 
@@ -87,6 +91,7 @@ DEAD: dict[str, Case] = {
     "oversized in headers": Case(binary(dataschema="x" * 17_000), "oversized", "limit 16384"),
     "from the future": Case(changed(time=timestamp(3600)), "future-dated", "ms ahead, tolerance 300000 ms"),
     "no time zone": Case(changed(time="2026-11-25T14:05:00"), "bad-attribute", "no time zone"),
+    "a time that grows when it is shown": Case(changed(time="\x7f" * 900_000), "bad-attribute", "Invalid isoformat"),
     "no id": Case(changed(id=None), "bad-attribute", "no id"),
     "another specversion": Case(changed(specversion="0.3"), "bad-attribute", "expected '1.0'"),
     "version that is no number": Case(binary(version="two"), "bad-attribute", "version 'two' is not a number"),
@@ -133,6 +138,26 @@ async def test_bad_record_goes_to_the_dead_letters(running: System, name: str) -
         assert said.outcome.detail == f"{origin.reason}: {origin.detail}"
         assert (letter.key, letter.value) == (bad.key, bad.value)
         assert letter.headers[: len(bad.headers)] == bad.headers
+
+
+async def test_a_record_too_large_for_a_dead_letter_stops_nobody(running: System) -> None:
+    """Compressed it is small enough for ingest. Its letter says where the value lies; the audit has nothing to say."""
+    began = time.time()
+    async with Household(running) as home:
+        screen = await home.on("tv")
+        large, last = event(home.account, data="x" * (3 << 20)), event(home.account)
+        with closing(Publisher(running.kafka, **{"message.max.bytes": 4 << 20})) as publisher:
+            key, value, headers = draft(large)
+            place = await publisher.publish(running.topic("ingest"), key, value, headers, home_of(home.account))
+        await send(running, last)
+        await screen.shows(last["id"])
+        said = await terminal(running, place)
+        size = len(value or b"") + sum(len(name) + len(text) for name, text in headers)
+        assert said.outcome.detail == f"oversized: {size} bytes, limit 16384"
+        ((origin, letter),) = await asyncio.to_thread(letters_of, running, place)
+        assert (letter.key, letter.value, origin.left_out) == (key, None, len(value or b""))
+        assert origin.detail.endswith(f"which lie in {running.topic('ingest')} {place[0]}:{place[1]} alone")
+    assert not (await asyncio.to_thread(settled, running, began))["broken"]
 
 
 @pytest.mark.parametrize("name", STALE)

@@ -13,7 +13,7 @@ from edge.cli import main
 from edge.oncall.dlq import DeadLetters
 from edge.oncall.letters import Wanted
 from streams.check import load_file
-from streams.deadletters import Done, Origin, dead_letter, done
+from streams.deadletters import Done, Origin, dead_letter, done, letter
 from streams.settings import Kafka, Settings
 from streams.transport.client import Publisher, RawRecord, partition_for, read_partition
 
@@ -39,6 +39,13 @@ class Cluster:
         value = b'{"n":%d}' % offset
         placed = self._publisher.publish_sync(topic, key, value, dead_letter(origin, HEADERS), partition)
         return ":".join(map(str, placed))
+
+    def large(self, offset: int) -> str:
+        """Write the dead letter of a record that is too large for one; its place."""
+        origin = Origin(f"{self.settings.topic_prefix}ingest", HOME, offset, "oversized", "why", b"topc")
+        made = letter(origin, RawRecord(offset, 0, ACCOUNT, b"x" * 5_000, HEADERS), 4_000)
+        topic = f"{self.settings.topic_prefix}dead-letters"
+        return ":".join(map(str, self._publisher.publish_sync(topic, *made, HOME)))
 
     def read(self, topic: str, partition: int) -> list[RawRecord]:
         """A partition, whole."""
@@ -193,3 +200,24 @@ def test_a_marker_is_no_dead_letter_and_a_letter_no_marker(cluster: Cluster) -> 
     publisher.publish_sync(topic, ACCOUNT, b"x", dead_letter(origin, disguised), HOME)
     publisher.close()
     assert [letter["state"] for letter in listed()] == ["open", "open"]
+
+
+def test_a_letter_that_is_not_whole_stays_what_it_is(cluster: Cluster) -> None:
+    """Show says where its value lies, replay that it cannot be; neighbours are replayed, and it can be discarded."""
+    large, other = cluster.large(1), cluster.letter(2)
+    lacking = f"{large} lacks 5000 bytes, too many for a dead letter: they lie in {cluster.settings.topic_prefix}ingest"
+    shown = lockstep("dlq", "show", large)
+    assert json.loads(shown.stdout)["headers"]["ce_id"] == "e-1"
+    assert lacking in shown.stderr
+    refused = invoke("dlq", "show", large, "--payload")
+    assert (refused.exit_code, json.loads(refused.stdout)["value"]) == (1, None)
+    for chosen, said in ([large, "0 dead letters; nothing was done"], ["--all", "1 dead letter replayed"]):
+        result = invoke("dlq", "replay", chosen, "--yes")
+        assert result.exit_code == 1
+        assert f"cannot be replayed: {lacking}" in result.stderr
+        assert said in result.stderr
+    assert [record.value for record in cluster.read("ingest", HOME)] == [b'{"n":2}']
+    assert places("--open") == [large]
+    lockstep("dlq", "discard", large, "--yes")
+    assert [(each["state"], each["left_out"]) for each in listed()] == [("discarded", 5_000), ("replayed", 0)]
+    assert other in places()

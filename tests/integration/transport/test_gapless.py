@@ -13,13 +13,15 @@ import confluent_kafka
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from streams.deadletters import Origin, letter
 from streams.transport import DeliveryFailed, Failure, OversizedRecord
-from streams.transport.client import read_partition
+from streams.transport.client import RawRecord, read_partition
 from streams.transport.outlet import Outlet
 from tests.integration.transport.pipeline import until
 
 ONE_BY_ONE = {"linger.ms": 0, "batch.num.messages": 1, "log_level": 0}
 INVALID_RECORD = 87
+LIMIT = 2000
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def topic(kafka: str, prefix: str) -> Iterator[str]:
     """A topic of one partition that refuses what is larger than 2000 bytes."""
     admin = AdminClient({"bootstrap.servers": kafka})
     name = f"{prefix}gapless"
-    for made in admin.create_topics([NewTopic(name, 1, 1, config={"max.message.bytes": "2000"})]).values():
+    for made in admin.create_topics([NewTopic(name, 1, 1, config={"max.message.bytes": str(LIMIT)})]).values():
         made.result()
     yield name
     for gone in admin.delete_topics([name]).values():
@@ -135,6 +137,24 @@ async def test_a_record_too_large_for_the_client_is_refused_alone(kafka: str, to
     assert failure.cause is None
     first, second = read_partition(kafka, topic, 0, 0)
     assert (first.value, first.headers, second.value) == (b"  0", [("h", b"v")], b"  1")
+
+
+async def test_a_dead_letter_is_taken_whatever_the_size_of_its_record(kafka: str, topic: str) -> None:
+    """At the limit of topic and client, byte for byte, of values that cannot be compressed."""
+    outlet = Outlet({**ONE_BY_ONE, "bootstrap.servers": kafka, "message.max.bytes": LIMIT}, failure := Failure())
+    outlet.start()
+    origin, sizes, whole = Origin("ingest", 0, 7, "oversized", "why", b"topc"), range(1000, LIMIT + 200), 0
+    for headers in ([], [("h", b"v")] * 20):
+        for size in sizes:
+            made = letter(origin, RawRecord(7, 0, b"k", os.urandom(size), headers), LIMIT)
+            whole += made.value is not None
+            await outlet.send(topic, 0, *made)
+    await outlet.flush()
+    outlet.stop()
+    assert failure.cause is None
+    kept = [record.value for record in read_partition(kafka, topic, 0, 0)]
+    assert len(kept) == 2 * len(sizes)
+    assert 0 < whole == sum(value is not None for value in kept) < len(kept)
 
 
 async def test_a_full_queue_is_waited_for(kafka: str, topic: str) -> None:

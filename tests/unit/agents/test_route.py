@@ -16,7 +16,7 @@ from streams.envelope import Envelope, decode_envelope, notification_id, origin_
 from streams.limits import Limits
 from streams.murmur2 import partition_for
 from streams.seen import SeenEntry, SeenState, SeenVerdict
-from streams.settings import Settings
+from streams.settings import Kafka, Settings
 from streams.stage import Handler, PartitionStopped
 from streams.state import Row
 from streams.topology import UseCaseSpec
@@ -107,6 +107,26 @@ async def test_a_bad_record_is_dead_lettered_whole_and_its_neighbours_go_on(bad:
     (outcome,) = output.outcomes()
     assert (outcome.kind, outcome.seq) == ("dead-lettered", at(1))
     assert outcome.detail.startswith(reason)
+
+
+@pytest.mark.parametrize(("most", "max_message"), [(5_000, "2MiB"), (2 << 20, "5000B")])
+async def test_a_dead_letter_that_is_too_large_goes_without_its_value(most: int, max_message: str) -> None:
+    """For the producer or for the topic: no record may stop its partition. The letter says where the value lies."""
+    topology = shipped_topology()
+    spec = msgspec.structs.replace(topology.topics["dead-letters"], max_message=max_message)
+    topology = msgspec.structs.replace(topology, topics={**topology.topics, "dead-letters": spec})
+    output = FakeOutput()
+    made = make_stage("route", output, table=Table(), settings=Settings(kafka=Kafka(max_message_bytes=most)))
+    handle = await route_stage(msgspec.structs.replace(made, topology=topology))
+    large = event(data="x" * 20_000)
+    await handle(FakeBatch("ingest", [record(0), record(1, large), record(2, b"no event")], PARTITION))
+    without, whole = output.to("dead-letters")
+    origin = read_dead_letter(without.headers or [])
+    assert (without.key, without.value, whole.value) == (b"acct", None, b"no event")
+    assert (origin.reason, origin.offset, origin.left_out) == ("oversized", 1, len(large))
+    assert origin.detail.endswith(f": {len(large)} bytes, which lie in ingest {PARTITION}:1 alone")
+    assert [(o.kind, o.seq) for o in output.outcomes()] == [("dead-lettered", at(1)), ("dead-lettered", at(2))]
+    assert [e.seq for e in envelopes(output, "high")] == [at(0)]
 
 
 async def test_an_event_on_the_wrong_partition_is_dead_lettered_with_the_right_one_named() -> None:

@@ -8,20 +8,24 @@ from hypothesis import strategies as st
 
 from streams.deadletters import (
     FIRST,
+    LEFT_OUT,
     PREFIX,
     Done,
     Identity,
     Origin,
+    Parts,
     dead_letter,
     done,
     first_of,
+    letter,
     read_dead_letter,
     read_done,
     replay,
 )
+from tests.unit.fakes import FakeRecord
 
 ORIGIN = Origin("ingest", 3, 17, "unknown-type", "no use case has the type 'x'", b"topc")
-names = st.one_of(st.text(max_size=8), st.sampled_from(["topic", "reason", "done", "first"]).map(PREFIX.__add__))
+names = st.one_of(st.text(max_size=8), st.sampled_from(["topic", "reason", "done", "left-out"]).map(PREFIX.__add__))
 headers = st.lists(st.tuples(names, st.binary(max_size=8)), max_size=5)
 
 
@@ -32,6 +36,47 @@ def test_a_dead_letter_is_read_whatever_headers_its_producer_set(theirs: list[tu
     assert read_dead_letter(made) == ORIGIN
     assert made[: len(theirs)] == theirs
     assert read_done(made) is None
+
+
+@given(headers, st.integers(0, 200), st.integers(0, 2_000), st.integers(700, 2_500))
+def test_a_letter_is_never_too_large(theirs: list[tuple[str, bytes]], key: int, value: int, most: int) -> None:
+    """It has all of the record where that fits, and says else what it lacks and where that lies."""
+    record = FakeRecord(17, b"k" * key, b"v" * value, theirs)
+    made = letter(ORIGIN, record, most)
+    assert made.fits(most)
+    origin = read_dead_letter(made.headers)
+    assert origin.identity == ORIGIN.identity
+    if origin == ORIGIN:
+        assert made == (record.key, record.value, dead_letter(ORIGIN, theirs))
+    else:
+        assert made.value is None
+        assert not Parts(record.key, record.value, dead_letter(ORIGIN, theirs)).fits(most)
+        assert origin.detail.endswith(f"{origin.left_out} bytes, which lie in ingest 3:17 alone")
+
+
+@pytest.mark.parametrize(
+    ("record", "kept", "what", "size"),
+    [
+        (FakeRecord(17, b"acct", b"v" * 3_000, [("app", b"x")]), b"acct", "value", 3_000),
+        (FakeRecord(17, b"k" * 3_000, None), None, "key, value and headers", 3_000),
+        (FakeRecord(17, b"acct", b"v", [("app", b"x" * 3_000)]), None, "key, value and headers", 3_008),
+    ],
+)
+def test_what_is_too_large_stays_where_it_lies(record: FakeRecord, kept: bytes | None, what: str, size: int) -> None:
+    """The value alone, if that is enough."""
+    made = letter(ORIGIN, record, 2_000)
+    origin = read_dead_letter(made.headers)
+    assert (made.key, made.value, origin.left_out) == (kept, None, size)
+    assert (("app", b"x") in made.headers) == (what == "value")
+    said = f"{what} too large to be carried: {size} bytes, which lie in ingest 3:17 alone"
+    assert origin.detail == f"{ORIGIN.detail}; {said}"
+
+
+def test_a_letter_that_lacks_an_unknown_number_of_bytes_is_broken() -> None:
+    """As somebody else's record may be."""
+    for value in (b"", b"many"):
+        with pytest.raises(ValueError, match="invalid literal"):
+            read_dead_letter([*dead_letter(ORIGIN, []), (LEFT_OUT, value)])
 
 
 @given(headers, st.integers(0, 7))

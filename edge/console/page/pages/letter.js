@@ -49,7 +49,7 @@ function Shown({ letter }) {
       ["Kept", html`<${Time} at=${letter.at ?? letter.time} />`],
       ["Came from", html`<code>${origin.topic} ${origin.partition}:${origin.offset}</code>`],
       ["Key", letter.key && html`<code>${letter.key}</code>`],
-      ["Size", bytes(letter.size)],
+      ["Size", `${bytes(letter.size)}${letter.left_out ? ", left out" : ""}`],
     ]} />
     ${letter.detail && html`<p>${letter.detail}</p>`}
     ${event && html`<h3>Decoded</h3>
@@ -79,11 +79,12 @@ function Actions({ letter, session, onAsk }) {
   if (!session.may.includes("write")) return html`
     <p class="aside">To replay or discard needs the right <code>write</code>.</p>`;
   return html`<div class="buttons">
-    <button class="button primary" disabled=${letter.state !== "open"}
+    <button class="button primary" disabled=${letter.state !== "open" || letter.left_out > 0}
       onClick=${() => onAsk("replay")}>Replay …</button>
     <button class="button danger" disabled=${letter.state !== "open"}
       onClick=${() => onAsk("discard")}>Discard …</button>
-    ${letter.state !== "open" && html`<span class="small second">It is ${letter.state} already.</span>`}
+    ${letter.state !== "open" ? html`<span class="small second">It is ${letter.state} already.</span>`
+      : letter.left_out > 0 && html`<span class="small second">It is not whole: it cannot be replayed.</span>`}
   </div>`;
 }
 

@@ -65,6 +65,7 @@ def test_dead_letters_have_the_headers_that_are_written_down() -> None:
     """And their markers."""
     origin = Origin("ingest", 3, 17, "unknown-type", "no use case", b"topc")
     headers_of("dead-letter", dead_letter(origin, [("content-type", b"x")]))
+    headers_of("dead-letter", dead_letter(origin._replace(left_out=3), []))
     headers_of("dead-letter-marker", done(Done(Identity(b"topc", 3, 17), "replayed", "3:18")))
     headers_of("dead-letter-marker", done(Done(Identity(b"topc", 3, 17), "discarded")))
     with pytest.raises(ValidationError):

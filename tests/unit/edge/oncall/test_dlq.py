@@ -8,7 +8,7 @@ import pytest
 
 from edge.oncall import dlq
 from edge.oncall.dlq import DeadLetters
-from edge.oncall.letters import Wanted
+from edge.oncall.letters import LeftOut, Letter, Wanted
 from streams.deadletters import Done, done
 from streams.settings import Settings
 from tests.unit.edge.oncall.test_letters import origin, record
@@ -63,3 +63,12 @@ def test_what_lies_before_the_time_is_not_missing(reader: DeadLetters, monkeypat
     found, whole = reader.newest(Wanted(since=0), 10 * PARTITIONS)
     assert [letter.place for letter in found] == [f"0:{n}" for n in range(95, 100)]
     assert whole
+
+
+def test_a_letter_that_is_not_whole_is_not_replayed(reader: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is any of those that are replayed with it: what would go into ingest is no event."""
+    monkeypatch.setattr(reader, "_put_again", lambda *each: pytest.fail("it was put into ingest"))
+    whole, less = origin(1), origin(2)._replace(left_out=5_000_000)
+    chosen = [Letter(3, record(number, of), of, None) for number, of in enumerate((whole, less))]
+    with pytest.raises(LeftOut, match=r"3:1 lacks 5000000 bytes, .* p\.ingest 3:2 alone"):
+        list(reader.act(chosen, "replayed"))

@@ -91,10 +91,21 @@ def test_an_object_holds_the_same() -> None:
     """For programs."""
     assert as_object(FOUND[1]) == {
         "partition": 3, "offset": 1, "time": "2027-01-15T08:00:00.000Z", "reason": "undecodable", "detail": "detail 11",
-        "origin": {"topic": "p.ingest", "partition": 3, "offset": 11}, "key": None, "size": 2, "state": "replayed",
-        "placed": "3:91",
+        "origin": {"topic": "p.ingest", "partition": 3, "offset": 11}, "key": None, "size": 2, "left_out": 0,
+        "state": "replayed", "placed": "3:91",
     }  # fmt: skip
     assert [as_object(FOUND[2])[name] for name in ("key", "state", "placed")] == ["acct", "open", None]
+
+
+def test_a_letter_that_is_not_whole_says_so() -> None:
+    """How many bytes it lacks, and where they lie; the others lack nothing."""
+    less = record(4, origin(12)._replace(left_out=3_000_000), None)
+    (found,) = letters(3, [less], {})
+    assert found.lacks() == "3:4 lacks 3000000 bytes, too many for a dead letter: they lie in p.ingest 3:12 alone"
+    assert "  3000000 B left out  open  " in line(found)
+    shown = whole(found, payload=True)
+    assert [shown[name] for name in ("size", "left_out", "event", "value")] == [3_000_000, 3_000_000, None, None]
+    assert [letter.lacks() for letter in FOUND] == ["", "", ""]
 
 
 def test_the_whole_letter_shows_the_event_without_its_payload() -> None:
