@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams import envelope
 from streams.fingerprint import replay_fingerprint
 from streams.index import Cells, Index, Keys, key_of
 from streams.rows import SEEN
@@ -63,6 +64,10 @@ class SeenState(State[SeenEntry, SeenVerdict]):
     def offset_of(self, entry: SeenEntry) -> int:
         """Its offset in the source."""
         return entry.offset
+
+    def number_of(self, position: int) -> int:
+        """Its offset: entries have no room for the epoch."""
+        return -1 if position < 0 else envelope.offset_of(position)
 
     def passed(self, verdicts: list[SeenVerdict]) -> list[int]:
         """New ones and replays."""

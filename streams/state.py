@@ -84,6 +84,10 @@ class State(ABC, Generic[E, V]):
     def offset_of(self, entry: E) -> int:
         """The number that names the record of an entry, and rises with it."""
 
+    def number_of(self, position: int) -> int:
+        """A position in those numbers."""
+        return position
+
     @abstractmethod
     def passed(self, verdicts: list[V]) -> list[int]:
         """Which records go on, and so belong into the row of their batch."""
@@ -189,9 +193,9 @@ class State(ABC, Generic[E, V]):
             self._marks.append((offset, bucket))
 
     def release(self, committed: int) -> None:
-        """Every record up to this offset is committed: drop what none of the later ones can need."""
-        reached = None
-        while self._marks and self._marks[0][0] <= committed:
+        """Every record up to this position is committed: drop what none of the later ones can need."""
+        reached, number = None, self.number_of(committed)
+        while self._marks and self._marks[0][0] <= number:
             reached = self._marks.popleft()
         if reached is not None:
             self._drop(reached[1] - BUCKETS)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple
 
 import faust
 
-from streams.envelope import offset_of
 from streams.failpoints import reach
 from streams.latest import LatestEntry, LatestState, LatestVerdict
 from streams.rows import BadRow
@@ -76,7 +75,7 @@ class _Table(faust.Table, Generic[E, V]):
         if state is None:
             raise NotOurs(f"table {self.name}: partition {partition} is not assigned to this process")
         output, topic = self.app.transport.output, self.changelog_topic_name
-        state.release(self.number_of(self._committed(partition)))
+        state.release(self._committed(partition))
         self._make_room(state, len(entries))
         dropped = state.early_drops
         verdicts, rows = state.judge(entries)
@@ -106,10 +105,6 @@ class _Table(faust.Table, Generic[E, V]):
     def memory(self) -> int:
         """Bytes held, of all partitions. From any thread."""
         return sum(state.nbytes for state in list(self.states.values()))
-
-    def number_of(self, position: int) -> int:
-        """What a position is in the numbers by which entries name their records."""
-        return position
 
     def _committed(self, partition: int) -> int:
         """The position up to which every source has committed all that it has; -1 where that is unknown."""
@@ -189,10 +184,6 @@ class Seen(_Table[SeenEntry, SeenVerdict]):
     """Which event ids took effect within the window."""
 
     state_type = SeenState
-
-    def number_of(self, position: int) -> int:
-        """The offset: entries have no room for the epoch."""
-        return -1 if position < 0 else offset_of(position)
 
 
 class Latest(_Table[LatestEntry, LatestVerdict]):

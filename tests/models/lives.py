@@ -11,10 +11,16 @@ import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from streams.envelope import position
 from streams.rows import RowKey, decode_key
 from streams.state import State
 
 WINDOW = 12
+
+
+def position_of(offset: int) -> int:
+    """The position of a record of the source, as commits carry it; -1 before the first."""
+    return -1 if offset < 0 else position(1, offset)
 
 
 class LogRecord(NamedTuple):
@@ -36,6 +42,7 @@ class Life:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.position = run.committed
+        self.committed = position_of(run.committed - 1)
         self.skew = run.skew()
         self.state = run.make()
         for key, value in run.changelog.items():
@@ -50,8 +57,7 @@ class Life:
         end = min(len(run.log), self.position + run.random.randint(1, 6))
         if self.position == end:
             return
-        if run.eager:
-            self.state.release(self.position - 1)
+        self.state.release(position_of(self.position - 1) if run.eager else self.committed)
         judged = [(offset, record) for offset, record in self._records(end) if not record.gated]
         entries = [run.entry(offset, record.time + self.skew) for offset, record in judged]
         verdicts, rows = self.state.judge(entries)
@@ -81,8 +87,7 @@ class Life:
         """Everything is out: so much is done for good."""
         if not self.rows and not self.forwards:
             self.run.committed = max(self.run.committed, self.position)
-            if not self.run.eager:
-                self.state.release(self.position - 1)
+            self.committed = position_of(self.position - 1)
 
 
 class Run:

@@ -4,12 +4,12 @@ import pytest
 
 from streams import state
 from streams.latest import LatestEntry, LatestState
-from tests.models.lives import WINDOW, LogRecord, Run
+from tests.models.lives import WINDOW, LogRecord, Run, position_of
 
 
 def entry(offset: int, record: LogRecord, now: int) -> LatestEntry:
     """A record as `notify` sees it."""
-    return LatestEntry((record.name + 1).to_bytes(12, "little"), record.version, offset, now)
+    return LatestEntry((record.name + 1).to_bytes(12, "little"), record.version, position_of(offset), now)
 
 
 def superseded(log: list[LogRecord]) -> set[int]:

@@ -29,6 +29,14 @@ def seen_without_offset() -> None:
     replace(seen.SeenState, "judge_many", judge_many)
 
 
+@mutant(SEEN)
+def seen_forgets_what_was_read() -> None:
+    """A commit counts in positions, which hold the epoch, and entries in offsets: it passes for one of all of them."""
+    from streams.seen import SeenState
+
+    replace(SeenState, "number_of", lambda self, position: position)
+
+
 @mutant("tests/models/test_row_keys.py::test_a_shorter_row_does_not_replace_a_longer_one")
 def row_keyed_by_first_offset() -> None:
     """A row is named by its first offset alone: a shorter batch of a replay or a zombie replaces a longer one."""

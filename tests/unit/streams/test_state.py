@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams import state
+from streams.envelope import position
 from streams.latest import LatestEntry, LatestState, LatestVerdict
 from streams.rows import BadRow, decode_key
 from streams.seen import NEW, REPLAY, SeenEntry, SeenState, SeenVerdict
@@ -204,6 +205,20 @@ def test_a_deleted_row_buries_its_bucket_and_all_before_it() -> None:
     late = recovered(seen(), [(deleted, None), *rows.items()])
     assert len(late) == 16
     assert late.dead_rows(100) == list(rows)[:4]
+
+
+def test_commits_count_in_positions() -> None:
+    """Of an epoch: entries of `latest` hold them whole, those of `seen` the offset alone."""
+    one, other = seen(), LatestState(7, WINDOW)
+    fill(one, range(100, 120))
+    for number in range(100, 120):
+        other.judge([LatestEntry(name(number), 0, position(3, number), number * BUCKET)])
+    for judging in (one, other):
+        judging.release(-1)
+        judging.release(position(3, 99))
+        assert len(judging) == 20
+        judging.release(position(3, 110))
+        assert len(judging) == 20 - (110 - BUCKETS - 100)
 
 
 def test_a_clock_that_steps_back_into_what_is_forgotten_is_held() -> None:
