@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
@@ -22,18 +23,23 @@ class Failure:
     def __init__(self) -> None:
         self.cause: BaseException | None = None
         self._listeners: list[Callable[[BaseException], None]] = []
+        self._lock = threading.Lock()
 
     def listen(self, listener: Callable[[BaseException], None]) -> None:
         """Call `listener` with the first failure, on whichever thread it happens; at once if it has happened."""
-        self._listeners.append(listener)
-        if self.cause is not None:
-            listener(self.cause)
+        with self._lock:
+            cause = self.cause
+            if cause is None:
+                self._listeners.append(listener)
+        if cause is not None:
+            listener(cause)
 
     def fail(self, cause: BaseException) -> None:
         """Note a failure. From any thread; all but the first are ignored."""
-        if self.cause is not None:
-            return
-        self.cause = cause
+        with self._lock:
+            if self.cause is not None:
+                return
+            self.cause = cause
         log.critical("Failed, nothing more is committed: %r", cause, exc_info=cause)
-        for listener in self._listeners:
+        for listener in self._listeners:  # to which none is added any more
             listener(cause)

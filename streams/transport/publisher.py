@@ -94,14 +94,12 @@ class Publisher:
         placed: Future[Placed] = Future()
 
         def delivered(error: Any, message: Any) -> None:
-            if placed.cancelled():
-                return
             if error is None:
                 placed.set_result((message.partition(), message.offset()))
             else:
                 placed.set_exception(_failed(topic, error))
 
-        placed.set_running_or_notify_cancel()
+        placed.set_running_or_notify_cancel()  # so that nobody can cancel it: the record is on its way
         number = _ANY_PARTITION if partition is None else partition
         try:
             self._producer.produce(topic, value, key, number, delivered, headers=headers or [])

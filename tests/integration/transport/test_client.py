@@ -103,9 +103,10 @@ async def test_errors_name_what_is_wrong(kafka: str, topic: str, publisher: Publ
 
 
 def test_a_closed_publisher_takes_nothing() -> None:
-    """Closing gives up what no broker takes."""
+    """Closing gives up what no broker takes, and nobody else does."""
     publisher = Publisher("127.0.0.1:1", log_level=0)
     given_up = publisher.submit("topic", b"k", b"v")
+    assert not given_up.cancel()
     with pytest.raises(PublishFailed, match="not everything was delivered"):
         publisher.close(0.1)
     assert isinstance(given_up.exception(10), PublishFailed)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextlib import suppress
 from typing import Any
 
 import confluent_kafka
@@ -120,6 +122,40 @@ def test_only_the_first_failure_counts() -> None:
     failure.listen(told.append)
     assert failure.cause is first
     assert told == [first, first]
+
+
+class Looked(Failure):
+    """A failure that two threads look at before either of them goes on, if they can."""
+
+    def __init__(self) -> None:
+        self.both = threading.Barrier(2)
+        self._cause: BaseException | None = None
+        super().__init__()
+
+    @property
+    def cause(self) -> BaseException | None:
+        """What is there now, once another thread has looked too."""
+        cause = self._cause
+        with suppress(threading.BrokenBarrierError):
+            self.both.wait(0.2)
+        return cause
+
+    @cause.setter
+    def cause(self, cause: BaseException | None) -> None:
+        self._cause = cause
+
+
+def test_of_two_threads_that_fail_at_once_one_is_the_first() -> None:
+    """Listeners are told of one failure, and that is the one which is kept."""
+    failure, told = Looked(), list[BaseException]()
+    failure.listen(told.append)
+    failure.both.reset()
+    threads = [threading.Thread(target=failure.fail, args=(ValueError(name),)) for name in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == [failure.cause]
 
 
 async def test_a_session_begins_with_a_marker_that_is_awaited_alone(broker: Broker) -> None:
