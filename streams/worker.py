@@ -202,6 +202,7 @@ def export(metrics: Metrics, app: Any, tables: Mapping[str, Any]) -> None:
     metrics.gauge("recovered", "Whether tables are whole and partitions assigned.", lambda: stats(app)["recovered"])
     metrics.gauge("start_time_seconds", "When this process started.", lambda: started)
     metrics.gauge("stopped_partitions", "Partitions that wait to be looked at.", lambda: len(_stopped(app)))
+    metrics.gauge("log_clock_ahead_seconds", "How far log time is ahead of this process's clock.", lambda: _ahead(app))
     _export_tables(metrics, tables)
     metrics.counter("offset_gaps", "Offsets that were missing where none should be.", lambda: stats(app)["gaps"])
 
@@ -261,6 +262,11 @@ def _lag(app: Any, *, stopped: bool = True) -> int:
     """Records not committed; without those of stopped partitions if told so."""
     partitions = [p for p in stats(app)["partitions"].values() if stopped or not p["stopped"]]
     return sum(max(0, p["highwater"] - max(p["committed"], 0)) for p in partitions if p["highwater"] >= 0)
+
+
+def _ahead(app: Any) -> float:
+    """By how much the broker that stamped the latest record has another clock, s; 0 where its clock is behind."""
+    return max(0.0, stats(app)["clock"] / 1000 - time.time())
 
 
 def _stopped(app: Any) -> list[str]:

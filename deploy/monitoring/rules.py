@@ -167,6 +167,11 @@ _SIGNS: Final = (
         "A table of {{ $labels.component }} has no room for its window: repeats may take effect again",
     ),
     (
+        "LockstepClocksDiffer", "ticket", "5m",
+        "max by (component) (lockstep_log_clock_ahead_seconds) > 5",
+        "Log time is {{ $value | humanizeDuration }} ahead of the clock of {{ $labels.component }}",
+    ),
+    (
         "LockstepOutcomesDropped", "ticket", "0s",
         "sum(increase(lockstep_edge_outcomes_dropped_total[10m])) > 0",
         "The edge drops acks and pulls, since Kafka takes none: the audit will miss them",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, TypedDict
 
+from streams.logtime import UNKNOWN
 from streams.transport.batch import Partition
 
 
@@ -24,6 +25,7 @@ class TransportStats(TypedDict):
 
     partitions: dict[Partition, PartitionStats]  # assigned ones
     gaps: int
+    clock: int  # the latest log time of any partition, ms; -1 where no record was met
     recovered: bool  # tables are whole and records flow
     since_commit: float  # seconds since a commit last succeeded, or there was nothing to commit, or since the start
     failure: str | None
@@ -35,6 +37,7 @@ def stats(app: Any) -> TransportStats:
     found: TransportStats = {
         "partitions": {},
         "gaps": 0,
+        "clock": UNKNOWN,
         "recovered": False,
         "since_commit": 0.0,
         "failure": None if failure is None else repr(failure),
@@ -43,6 +46,7 @@ def stats(app: Any) -> TransportStats:
     if consumer is not None:
         found["partitions"] = {(tp[0], tp[1]): partition_stats(consumer, tp) for tp in consumer.sources()}
         found["gaps"] = consumer.ledger.gaps
+        found["clock"] = max((consumer.ledger.clocks.get(tp, UNKNOWN) for tp in found["partitions"]), default=UNKNOWN)
         found["recovered"] = bool(found["partitions"]) and consumer.flow_active and not app.rebalancing
         found["since_commit"] = time.monotonic() - consumer.progress
     return found

@@ -33,11 +33,11 @@ class Ledger:
         self.taken: dict[Partition, int] = {}
         self.committed: dict[Partition, Mark] = {}
         self.position: dict[Partition, int] = {}  # next offset to hand out
+        self.clocks: dict[Partition, int] = {}  # log time at `position`, ms
         self.gaps = 0  # times that offsets were jumped over
         self.stopped: dict[Partition, str] = {}  # why, for partitions that a handler will not go on with
         self._working: set[Batch] = set()  # begun, not finished
         self._open = True
-        self._clocks: dict[Partition, int] = {}  # log time at `position`
         self._lives: defaultdict[Partition, Life] = defaultdict(Life)
         self._on_finish = on_finish
         self._out: defaultdict[Partition, deque[Batch]] = defaultdict(deque)  # handed out, oldest first
@@ -69,10 +69,10 @@ class Ledger:
         self.gaps += missing > 0
         kept = without_markers(records) if marked else records
         span = first, records[-1].offset + 1
-        batch = Batch(topic, partition, kept, self, self._clocks.get(source, UNKNOWN), self._lives[source], span)
+        batch = Batch(topic, partition, kept, self, self.clocks.get(source, UNKNOWN), self._lives[source], span)
         self._out[source].append(batch)
         self.position[source] = batch.end
-        self._clocks[source] = batch.clock_after
+        self.clocks[source] = batch.clock_after
         return batch, missing
 
     def watermark(self, source: Partition) -> int:
@@ -147,7 +147,7 @@ class Ledger:
     def forget(self, sources: Iterable[Partition]) -> None:
         """Drop all that is known of partitions that are gone or about to be read anew."""
         for source in sources:
-            for book in (self._out, self._finished, self.position, self.taken, self.committed, self._clocks):
+            for book in (self._out, self._finished, self.position, self.taken, self.committed, self.clocks):
                 book.pop(source, None)
             self._lives[source].over = True
             del self._lives[source]
@@ -159,4 +159,4 @@ class Ledger:
             self.position[source] = mark.offset
             self.taken[source] = mark.taken
             self.committed[source] = mark
-            self._clocks[source] = mark.clock
+            self.clocks[source] = mark.clock

@@ -112,6 +112,7 @@ CASES: Final = {
         },
     ),
     "LockstepForgetsEarly": _level('lockstep_table_early_drops_total{component="router"}', "0x28 1x30", "3+0x60"),
+    "LockstepClocksDiffer": _level('lockstep_log_clock_ahead_seconds{component="router"}', "30+0x60", "2+0x60"),
     "LockstepOutcomesDropped": _level("lockstep_edge_outcomes_dropped_total", "0x28 9x30", "9+0x60"),
 }
 

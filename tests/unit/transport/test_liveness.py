@@ -1,8 +1,9 @@
-"""What liveness goes by: how long there has been something to commit, and no commit."""
+"""What liveness goes by: how long there has been something to commit, and no commit; and by whose clock."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from streams import worker
 from streams.metrics import Metrics
 from streams.stage import Handler
 from streams.transport import Output, stats
-from streams.worker import probes
+from streams.worker import export, probes
 from tests.unit.transport.fake import Broker, Life, until, use
 
 RECORDS = 8
@@ -59,3 +60,23 @@ async def test_a_worker_that_had_nothing_to_do_is_live_when_something_comes(
         monkeypatch.setattr(worker, "STUCK_SECONDS", -1.0)
         assert seen.live().good is False
         gate.set()
+
+
+async def test_records_that_bear_a_time_to_come_are_seen(broker: Broker, tmp_path: Path) -> None:
+    """The broker that stamped them has another clock than this process; until it has caught up, log time is ahead."""
+    metrics = Metrics()
+
+    def ahead() -> float:
+        return metrics.registry.get_sample_value("lockstep_log_clock_ahead_seconds") or 0.0
+
+    gate = asyncio.Event()
+    gate.set()
+    async with Life(broker, tmp_path, taking(gate), 5.0) as life:
+        export(metrics, life.app, {})
+        await until(lambda: life.committed().offset == RECORDS, "all is committed")
+        assert ahead() == 0.0
+        in_two_hours = int(time.time() + 7200) * 1000
+        for log in broker.logs.values():
+            log += [log[0]._replace(offset=RECORDS, timestamp=in_two_hours), log[0]._replace(offset=RECORDS + 1)]
+        await until(lambda: life.committed().offset == RECORDS + 2, "all is committed")
+        assert 3600 < ahead() <= 7200

@@ -146,6 +146,7 @@ def test_the_snapshot_before_the_start_is_empty(broker: Broker, tmp_path: Path) 
     assert stats(life.app) == {
         "partitions": {},
         "gaps": 0,
+        "clock": -1,
         "recovered": False,
         "since_commit": 0.0,
         "failure": None,
