@@ -62,8 +62,9 @@ class DeadLetters:
 
         What breaks off between a replay and its marker is open afterwards; another replay of it is then a duplicate.
         """
-        rest = iter(chosen)
-        with closing(Publisher(self._settings.kafka.servers, **self._settings.kafka.security)) as publisher:
+        rest, kafka = iter(chosen), self._settings.kafka
+        config = {"message.max.bytes": kafka.max_message_bytes, **kafka.security}
+        with closing(Publisher(kafka.servers, **config)) as publisher:
             while some := list(islice(rest, _IN_FLIGHT)):
                 if action == "replayed" and (lacking := next(filter(None, map(Letter.lacks, some)), "")):
                     raise LeftOut(lacking)

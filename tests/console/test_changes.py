@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import Any
 
 import aiohttp
@@ -12,11 +13,11 @@ from streams.admin import committed
 from streams.check import load_file
 from streams.settings import Settings, read_settings
 from streams.topology import Topology
-from streams.transport.client import watermarks
+from streams.transport.client import Publisher, watermarks
 from tests.console.browser import Browser
 from tests.console.test_pages import found
 from tests.e2e.audited import audit
-from tests.e2e.events import event, send, terminal, timestamp
+from tests.e2e.events import draft, event, home_of, send, terminal, timestamp
 from tests.e2e.household import Household, until
 from tests.e2e.system import WORKERS, System
 
@@ -143,6 +144,25 @@ async def test_a_dead_letter_is_replayed_once(reader: Browser, writer: Browser, 
         await terminal(running, (partition, offset))
         assert (await writer.post(f"{path}/discard", {"confirm": True, "again": True})).body["state"] == "discarded"
         assert (await reader.get(path)).body["state"] == "discarded"
+
+
+async def test_a_dead_letter_that_is_not_whole_is_not_replayed(
+    reader: Browser, writer: Browser, running: System
+) -> None:
+    """It says how many bytes it lacks, and where they lie; it can be discarded."""
+    async with Household(running) as home:
+        large = draft(event(home.account, data="x" * (3 << 20)))
+        with closing(Publisher(running.kafka, **{"message.max.bytes": 4 << 20})) as publisher:
+            place = await publisher.publish(running.topic("ingest"), *large, home_of(home.account))
+        await terminal(running, place)
+        listed = (await reader.get("dead-letters?reason=oversized")).body["letters"]
+        (letter,) = [each for each in listed if each["account"] == home.account]
+        assert letter["size"] == letter["left_out"] == len(large.value or b"")
+        path = f"dead-letters/{letter['partition']}/{letter['offset']}"
+        refused = await writer.post(f"{path}/replay", {"confirm": True})
+        assert (refused.status, refused.problem) == (409, "left-out")
+        assert (await reader.get(path)).body["state"] == "open"
+        assert (await writer.post(f"{path}/discard", {"confirm": True})).body["state"] == "discarded"
 
 
 async def test_the_page_can_be_a_device(writer: Browser, running: System) -> None:

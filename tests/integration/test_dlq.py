@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -200,6 +201,19 @@ def test_a_marker_is_no_dead_letter_and_a_letter_no_marker(cluster: Cluster) -> 
     publisher.publish_sync(topic, ACCOUNT, b"x", dead_letter(origin, disguised), HOME)
     publisher.close()
     assert [letter["state"] for letter in listed()] == ["open", "open"]
+
+
+def test_a_letter_of_more_than_a_megabyte_is_replayed(cluster: Cluster) -> None:
+    """As its producer did it: compressed it is small. Others that are replayed with it are marked too."""
+    value, first = b"x" * (3 << 19), cluster.letter(1)
+    origin = Origin(f"{cluster.settings.topic_prefix}ingest", HOME, 2, "oversized", "why", b"topc")
+    with closing(Publisher(cluster.settings.kafka.servers, **{"message.max.bytes": 2 << 20})) as publisher:
+        topic = f"{cluster.settings.topic_prefix}dead-letters"
+        large = publisher.publish_sync(topic, ACCOUNT, value, dead_letter(origin, HEADERS), HOME)
+    lockstep("dlq", "replay", "--all", "--yes")
+    assert [record.value for record in cluster.read("ingest", HOME)] == [b'{"n":1}', value]
+    assert {each["state"] for each in listed()} == {"replayed"}
+    assert places() == [first, ":".join(map(str, large))]
 
 
 def test_a_letter_that_is_not_whole_stays_what_it_is(cluster: Cluster) -> None:
