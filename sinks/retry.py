@@ -22,8 +22,9 @@ from streams.stage import Batch, Handler, Life, Stage
 
 #: What is due within so many ms leaves together.
 SLOT_MS: Final = 100
-#: So many are held, of all partitions; then the topic waits.
+#: So many are held, of all partitions, or so many bytes of their records; then the topic waits.
 MOST: Final = 10_000
+MOST_BYTES: Final = 32 * 1024 * 1024
 _LOOK_AGAIN_S: Final = 1.0
 #: Calls a function after so many seconds.
 Later = Callable[[float, Callable[[], None]], object]
@@ -45,6 +46,22 @@ class Held(NamedTuple):
     push: Push
 
 
+class _Open:
+    """What is held of one life of a partition: the size of each record, by its offset."""
+
+    def __init__(self, life: Life) -> None:
+        self.life = life
+        self.sizes: dict[int, int] = {}
+        self.bytes = 0
+
+    def add(self, offset: int, size: int) -> None:
+        self.sizes[offset] = size
+        self.bytes += size
+
+    def remove(self, offset: int) -> None:
+        self.bytes -= self.sizes.pop(offset)
+
+
 class Retrier:
     """Takes batches of one retry topic. A push is tried at least once; a crash tries again what was not committed."""
 
@@ -59,39 +76,46 @@ class Retrier:
         self._later = later or (lambda delay, call: asyncio.get_running_loop().call_later(delay, call))
         self._topic = stage.topic(RETRIES)
         self._slots: dict[tuple[int, int], list[Held]] = {}  # by partition and time
-        self._open: dict[int, tuple[Life, set[int]]] = {}  # offsets that are held, by partition
+        self._open: dict[int, _Open] = {}  # what is held, by partition
         self._left = asyncio.Event()  # something is held no longer
 
     async def handle(self, batch: Batch) -> Progress:
         """Take records; those whose time has come leave at once. Waits only while too many are held."""
         await self._room(batch.life)
-        held = self._open.setdefault(batch.partition, (batch.life, set()))[1]
+        held = self._open.setdefault(batch.partition, _Open(batch.life))
         for record in batch.records:
             if is_tick(record.value):
                 continue
-            push = decode_push(record.value or b"")
+            value = record.value or b""
+            push = decode_push(value)
             self._stage.verify(push.version, push.topic_id)
-            held.add(record.offset)
+            held.add(record.offset, len(value))
             self._wait(Held(batch.partition, batch.life, record.offset, push))
         self._count()
-        first = min(held, default=batch.records[-1].offset + 1)
+        first = min(held.sizes, default=batch.records[-1].offset + 1)
         return Progress(first, batch.watermark(), batch.clock)
 
     async def _room(self, life: Life) -> None:
         self._give_back()
-        while self._stage.metrics.held >= MOST and not life.over:
+        while self._full() and not life.over:
             self._left.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_S):
                     await self._left.wait()
             self._give_back()
 
+    def _full(self) -> bool:
+        return self._stage.metrics.held >= MOST or sum(each.bytes for each in self._open.values()) >= MOST_BYTES
+
     def _give_back(self) -> None:
-        """The open offsets of lives that are over are another process's, and take no room here."""
-        over = [number for number, (life, _) in self._open.items() if life.over]
-        if over:
-            self._stage.metrics.ended["given-back"] += sum(len(self._open.pop(number)[1]) for number in over)
-            self._count()
+        """What is held of lives that are over is another process's, and takes no room here."""
+        over = [number for number, each in self._open.items() if each.life.over]
+        if not over:
+            return
+        self._stage.metrics.ended["given-back"] += sum(len(self._open.pop(number).sizes) for number in over)
+        for slot in self._slots:
+            self._slots[slot] = [held for held in self._slots[slot] if not held.life.over]
+        self._count()
 
     def _wait(self, held: Held) -> None:
         slot = held.partition, -(-max(held.push.due, self._stage.now()) // SLOT_MS)
@@ -106,7 +130,7 @@ class Retrier:
         due = [held for held in self._slots.pop(slot) if not held.life.over]
         if not due:
             return
-        offsets = self._open[slot[0]][1]  # of this life; another one may stand there when all is done
+        opened = self._open[slot[0]]  # of this life; another one may stand there when all is done
         pushes, outcomes = in_time([held.push for held in due], self._stage.now())
         results = await self._sink.deliver(pushes)
         if any(held.life.over for held in due):  # whoever has the partition now tries all of them
@@ -115,7 +139,8 @@ class Retrier:
         outcomes += report(pushes, said, self._aftermath.delivered)
         self._stage.metrics.ended["pushed"] += answered(pushes, results)
         await self._stage.report(slot[0], outcomes)
-        offsets.difference_update(held.offset for held in due)
+        for held in due:
+            opened.remove(held.offset)
         self._count()
         try:
             self._stage.output.put(self._topic, slot[0], None, TICK)
@@ -123,5 +148,5 @@ class Retrier:
             await self._stage.output.send(self._topic, slot[0], None, TICK)
 
     def _count(self) -> None:
-        self._stage.metrics.held = sum(len(offsets) for _, offsets in self._open.values())
+        self._stage.metrics.held = sum(len(each.sizes) for each in self._open.values())
         self._left.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -195,6 +196,42 @@ async def test_a_partition_that_went_away_makes_room(monkeypatch: pytest.MonkeyP
     await scene.go_off()
     assert await asyncio.wait_for(scene.take(_waiting(1, NOW), partition=1), 5) == Progress(0, -1, -1)
     assert scene.stage.metrics.held == 1
+
+
+async def test_large_ones_fill_the_stage_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the bytes of their records; the next batch waits, whole and in its place, until some are done."""
+    one, two, three = _waiting(1, NOW + 5000), _waiting(2, NOW), _waiting(3, NOW)
+    monkeypatch.setattr(retry, "MOST_BYTES", len(one) + len(two))
+    monkeypatch.setattr(retry, "_LOOK_AGAIN_S", 0.001)
+    scene = Scene()
+    await scene.take(one, two)
+    late, soon = scene.timers
+    scene.timers = [soon]
+    waiting = asyncio.create_task(scene.take(three, first=2))
+    await asyncio.sleep(0.01)
+    assert (waiting.done(), scene.stage.metrics.held) == (False, 2)
+    await scene.go_off()
+    assert await asyncio.wait_for(waiting, 5) == Progress(0, -1, -1)
+    await scene.go_off()
+    scene.timers = [late]
+    await scene.go_off()
+    assert [each.seq for each in scene.delivered] == [at(2), at(3), at(1)]
+    assert await scene.take(TICK, first=3) == Progress(4, -1, -1)
+
+
+async def test_what_was_held_of_a_partition_that_went_away_takes_no_memory() -> None:
+    """However far off its time is: a partition that comes and goes does not fill the process."""
+    scene = Scene()
+    life = scene.life
+    unused = sys.getrefcount(life)  # whatever is held has a reference to it
+    await scene.take(_waiting(1, NOW + 5000))
+    assert sys.getrefcount(life) > unused
+    life.over = True
+    scene.life = Life()
+    await scene.take(TICK, partition=1)
+    assert sys.getrefcount(life) < unused
+    await scene.go_off()
+    assert (scene.delivered, scene.failures) == ([], [])
 
 
 async def test_a_failure_ends_the_process() -> None:
