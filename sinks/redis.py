@@ -1,4 +1,4 @@
-"""Redis: one pipelined connection on the bare hiredis reader, with many calls in flight."""
+"""Redis: one pipelined connection, with many calls in flight."""
 
 from __future__ import annotations
 
@@ -6,30 +6,24 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
-import hiredis
-
+from sinks.resp import Connection, RedisUnavailable, ReplyError
 from streams.client_metrics import ClientMetrics
 from streams.logins import LoginError
 from streams.settings import Redis as RedisSettings
 from streams.settings import Settings
 
-ReplyError = hiredis.ReplyError
+__all__ = [
+    "Redis", "RedisUnavailable", "ReplyError", "Script", "bulk", "command", "connect", "is_forgotten", "reconnecting",
+    "script", "usable",
+]  # fmt: skip
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0
 _RUN_ID_BYTES: Final = 8
 log = logging.getLogger(__name__)
-
-
-class RedisUnavailable(Exception):
-    """Redis cannot be reached, does not answer in time, or refuses commands altogether.
-
-    Whether the commands of the failed call took effect is unknown.
-    """
 
 
 def bulk(part: bytes) -> bytes:
@@ -77,78 +71,6 @@ def usable(reply: Any) -> Any:
     return reply
 
 
-class _Waiting:
-    """A call on its way: how many replies it needs, and those that came."""
-
-    __slots__ = ("future", "needs", "replies")
-
-    def __init__(self, future: asyncio.Future[list[Any]], needs: int) -> None:
-        self.future = future
-        self.needs = needs
-        self.replies: list[Any] = []
-
-
-class _Connection(asyncio.Protocol):
-    """Writes commands and hands replies to the calls in order. It is not used again after it is lost."""
-
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.lost: asyncio.Future[None] = loop.create_future()
-        self.run_id = b""
-        self._loop = loop
-        self._reader = hiredis.Reader()
-        self._waiting: deque[_Waiting] = deque()
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        for waiting in self._waiting:
-            if not waiting.future.done():
-                waiting.future.set_exception(RedisUnavailable(f"the connection was lost: {exc or 'closed by Redis'}"))
-        self._waiting.clear()
-        if not self.lost.done():
-            self.lost.set_result(None)
-
-    def data_received(self, data: bytes) -> None:
-        reader = self._reader
-        reader.feed(data)
-        try:
-            while (reply := reader.gets()) is not False:
-                self._take(reply)
-        except hiredis.ProtocolError:
-            log.exception("what the server at Redis' address says is not RESP")
-            self.abort()
-
-    def _take(self, reply: Any) -> None:
-        if not self._waiting:  # "max number of clients reached" is said before anything is asked
-            log.warning("Redis says unasked: %s", reply)
-            self.abort()
-            return
-        waiting = self._waiting[0]
-        waiting.replies.append(reply)
-        if len(waiting.replies) == waiting.needs:
-            self._waiting.popleft()
-            if not waiting.future.done():
-                waiting.future.set_result(waiting.replies)
-
-    def send(self, data: bytes, replies: int) -> asyncio.Future[list[Any]]:
-        """Write commands now; the future gets their replies. Raises RedisUnavailable."""
-        if self._transport is None or self._transport.is_closing():
-            raise RedisUnavailable("not connected")
-        future: asyncio.Future[list[Any]] = self._loop.create_future()
-        self._waiting.append(_Waiting(future, replies))
-        self._transport.write(data)
-        return future
-
-    def abort(self) -> None:
-        """Drop the connection with all that is in flight."""
-        if self._transport is not None:
-            self._transport.abort()
-
-
 class Redis:
     """Calls that are made at the same time share the connection and its round trips; it reconnects by itself."""
 
@@ -156,7 +78,7 @@ class Redis:
         self.connects = 0  # connections made; one more than reconnects
         self.watch = ClientMetrics("redis")
         self._config = config
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._ready = asyncio.Event()
         self._run_id = b""
         self._trouble = "not tried yet"
@@ -208,7 +130,7 @@ class Redis:
     def _no_connection(self) -> str:
         return f"no connection to Redis at {self._config.host}:{self._config.port} ({self._trouble})"
 
-    async def _answer(self, data: bytes, replies: int, connection: _Connection | None = None) -> list[Any]:
+    async def _answer(self, data: bytes, replies: int, connection: Connection | None = None) -> list[Any]:
         connection = connection or self._connection
         if connection is None:
             raise RedisUnavailable(self._no_connection())
@@ -220,15 +142,18 @@ class Redis:
             connection.abort()  # later replies would come even later: one connection, one order
             raise RedisUnavailable(f"no answer within {self._config.timeout:g} s") from None
 
-    async def _open(self) -> _Connection:
+    async def _open(self) -> Connection:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._config.timeout):
             at = self._config
-            _, connection = await loop.create_connection(_Connection, at.host, at.port, ssl=at.context())
+            _, connection = await loop.create_connection(Connection, at.host, at.port, ssl=at.context())
         try:
             commands = [*self._greeting(), *_loads()]
             replies = [usable(reply) for reply in await self._answer(b"".join(commands), len(commands), connection)]
-            connection.run_id = replies[-1 - len(_scripts)].partition(b"run_id:")[2][:_RUN_ID_BYTES]
+            info = replies[-1 - len(_scripts)]
+            if b"role:slave" in info:
+                raise RedisUnavailable("it is a replica")
+            connection.run_id = info.partition(b"run_id:")[2][:_RUN_ID_BYTES]
             if not connection.run_id:
                 raise RedisUnavailable("INFO says no run_id: it is no Redis, or a proxy before several")
         except BaseException:
@@ -237,7 +162,7 @@ class Redis:
         return connection
 
     def _greeting(self) -> list[bytes]:
-        commands = [command(b"INFO", b"server")]
+        commands = [command(b"INFO")]
         if self._config.database:
             commands.insert(0, command(b"SELECT", b"%d" % self._config.database))
         if password := self._config.current_password():
@@ -264,7 +189,7 @@ class Redis:
         finally:
             self._lose()
 
-    def _use(self, connection: _Connection) -> None:
+    def _use(self, connection: Connection) -> None:
         self.connects += 1
         self._connection, self._run_id = connection, connection.run_id
         self._ready.set()

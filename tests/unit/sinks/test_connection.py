@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 
-from sinks.redis import RedisUnavailable, _Connection, _scripts, bulk, command, connect
+from sinks.redis import RedisUnavailable, ReplyError, _scripts, bulk, command, connect
+from sinks.resp import Connection
 from streams import settings
 from streams.settings import Settings
+from tests.unit.transport.fake import until
 
 
 class FakeTransport(asyncio.Transport):
@@ -32,8 +36,8 @@ class FakeTransport(asyncio.Transport):
         self.aborted = True
 
 
-def _open() -> tuple[_Connection, FakeTransport]:
-    connection, transport = _Connection(), FakeTransport()
+def _open() -> tuple[Connection, FakeTransport]:
+    connection, transport = Connection(), FakeTransport()
     connection.connection_made(transport)
     return connection, transport
 
@@ -77,18 +81,80 @@ async def test_a_lost_connection_fails_what_is_in_flight() -> None:
         connection.send(b"c", 1)
 
 
-async def test_a_server_that_names_no_life_of_its_own_is_not_used() -> None:
-    """Heads of another life could not be told from those of this one, as with some proxies."""
+WRITE = command(b"SET", b"key", b"value")
+REPLICA = (
+    b"READONLY You can't write against a read only replica.",
+    b"READONLY You can't write against a read only replica. script: 1f0c, on @user_script:3.",
+    b"ERR Error running script (call to f_1): @user_script:3: -READONLY You can't write against a read only replica.",
+    b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+)
+
+
+@pytest.mark.parametrize("said", REPLICA)
+async def test_what_a_replica_says_drops_the_connection(said: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Those that are answered have their answers."""
+    connection, transport = _open()
+    call, other = connection.send(b"a", 2), connection.send(b"b", 1)
+    connection.data_received(b"-" + said + b"\r\n-" + said + b"\r\n")
+    assert transport.aborted
+    assert all(isinstance(reply, ReplyError) for reply in await call)
+    assert len(caplog.records) == 1
+    connection.connection_lost(None)
+    with pytest.raises(RedisUnavailable):
+        await other
+
+
+@pytest.mark.parametrize("said", [b"LOADING Redis is loading the dataset in memory", b"OOM command not allowed"])
+async def test_trouble_of_a_master_keeps_the_connection(said: bytes) -> None:
+    """It passes there, and another connection would be told the same."""
+    connection, transport = _open()
+    connection.send(b"a", 1)
+    connection.data_received(b"-" + said + b"\r\n")
+    assert not transport.aborted
+
+
+@asynccontextmanager
+async def _serving(*infos: bytes) -> AsyncIterator[Settings]:
+    """One address, behind it another server for each connection, the last for good: the others take no writes."""
+    left = list(infos)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(bulk(b"# Server\r\nredis_version:7.2.4\r\n") + b"+OK\r\n" * len(_scripts))
-        await reader.read()
-        writer.close()
+        info = left.pop(0) if len(left) > 1 else left[0]
+        answer = b"+OK\r\n" if info == infos[-1] else b"-%b\r\n" % REPLICA[0]
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"INFO\r\n")
+            writer.write(bulk(info) + b"+OK\r\n" * len(_scripts))
+            while await reader.readuntil(WRITE):
+                writer.write(answer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20)
     async with server:
-        port = server.sockets[0].getsockname()[1]
+        yield Settings(redis=settings.Redis(port=server.sockets[0].getsockname()[1], timeout=0.5))
+
+
+async def test_after_a_failover_the_new_master_is_found() -> None:
+    """Behind a name: the old one is left when it refuses a write, and not used where the name still leads to it."""
+    old, new = b"run_id:first-life\r\nrole:%b\r\n", b"run_id:second-life\r\nrole:master\r\n"
+    async with _serving(old % b"master", old % b"slave", old % b"slave", new) as at, connect(at) as redis:
+        assert redis.run_id == b"first-li"
+        (refused,) = await redis.call(WRITE)
+        assert isinstance(refused, ReplyError)
+        await until(lambda: redis.connects == 2, "no other connection")
+        assert redis.run_id == b"second-l"
+        assert await redis.call(WRITE) == [b"OK"]
+
+
+async def test_a_replica_is_not_used() -> None:
+    """Writes would be refused."""
+    async with _serving(b"run_id:first-life\r\nrole:slave\r\n") as at:
+        with pytest.raises(RedisUnavailable, match="it is a replica"):
+            async with connect(at):
+                pass
+
+
+async def test_a_server_that_names_no_life_of_its_own_is_not_used() -> None:
+    """Heads of another life could not be told from those of this one, as with some proxies."""
+    async with _serving(b"# Server\r\nredis_version:7.2.4\r\n") as at:
         with pytest.raises(RedisUnavailable, match="run_id"):
-            async with connect(Settings(redis=settings.Redis(port=port, timeout=0.5))):
+            async with connect(at):
                 pass

@@ -1,0 +1,100 @@
+"""One connection to Redis on the bare hiredis reader: commands go out, replies come back in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any, Final, cast
+
+import hiredis
+
+ReplyError = hiredis.ReplyError
+#: What a replica says, such as a master that was: where the address is a name, it leads to the new one by now.
+_REPLICA: Final = ("READONLY", "MASTERDOWN")
+log = logging.getLogger(__name__)
+
+
+class RedisUnavailable(Exception):
+    """Redis cannot be reached, does not answer in time, or refuses commands altogether.
+
+    Whether the commands of the failed call took effect is unknown.
+    """
+
+
+class _Waiting:
+    """A call on its way: how many replies it needs, and those that came."""
+
+    __slots__ = ("future", "needs", "replies")
+
+    def __init__(self, future: asyncio.Future[list[Any]], needs: int) -> None:
+        self.future = future
+        self.needs = needs
+        self.replies: list[Any] = []
+
+
+class Connection(asyncio.Protocol):
+    """Writes commands and hands replies to the calls in order. It is not used again after it is lost."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self.run_id = b""
+        self._loop = loop
+        self._reader = hiredis.Reader()
+        self._waiting: deque[_Waiting] = deque()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        for waiting in self._waiting:
+            if not waiting.future.done():
+                waiting.future.set_exception(RedisUnavailable(f"the connection was lost: {exc or 'closed by Redis'}"))
+        self._waiting.clear()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        reader.feed(data)
+        try:
+            while (reply := reader.gets()) is not False:
+                self._take(reply)
+        except hiredis.ProtocolError:
+            log.exception("what the server at Redis' address says is not RESP")
+            self.abort()
+
+    def _take(self, reply: Any) -> None:
+        if not self._waiting:  # "max number of clients reached" is said before anything is asked
+            self._leave(reply)
+            return
+        waiting = self._waiting[0]
+        waiting.replies.append(reply)
+        if isinstance(reply, ReplyError) and any(word in str(reply) for word in _REPLICA):
+            self._leave(reply)
+        if len(waiting.replies) == waiting.needs:
+            self._waiting.popleft()
+            if not waiting.future.done():
+                waiting.future.set_result(waiting.replies)
+
+    def _leave(self, said: Any) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            log.warning("the connection to Redis is dropped, which says: %s", said)
+            self.abort()
+
+    def send(self, data: bytes, replies: int) -> asyncio.Future[list[Any]]:
+        """Write commands now; the future gets their replies. Raises RedisUnavailable."""
+        if self._transport is None or self._transport.is_closing():
+            raise RedisUnavailable("not connected")
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        self._waiting.append(_Waiting(future, replies))
+        self._transport.write(data)
+        return future
+
+    def abort(self) -> None:
+        """Drop the connection with all that is in flight."""
+        if self._transport is not None:
+            self._transport.abort()
