@@ -41,6 +41,13 @@ wait = math.ceil(wait / 1000)
 if ARGV[1] == '1' or redis.call('SET', KEYS[1], '1', 'NX', 'PX', wait) then return wait end
 return -wait
 """)
+# What was not sent after all uses nothing up.
+_GIVE_BACK: Final = script(b"""
+for i = 1, #ARGV, 2 do
+  local full = redis.call('HGET', KEYS[1], ARGV[i])
+  if full then redis.call('HSET', KEYS[1], ARGV[i], string.format('%.0f', tonumber(full) - tonumber(ARGV[i + 1]))) end
+end
+""")
 # Takes as many as there are, above a reserve for those who are more urgent; the wait is until one more is there.
 _TAKE: Final = script(b"""
 local time = redis.call('TIME')
@@ -111,8 +118,11 @@ class Budget:
 
     def _asked(self, note: Note, rates: tuple[Rate, ...]) -> bytes:
         head, tail = _around_keys(rates, note.push.wake == "sync" and note.push.attempt > 0)
-        name = self._platform + b":" + hashlib.blake2b(note.token, digest_size=12).hexdigest().encode()
+        name = self._name(note)
         return head + bulk(b"wk:{%b}" % name) + bulk(b"bg:{%b}" % name) + tail
+
+    def _name(self, note: Note) -> bytes:
+        return self._platform + b":" + hashlib.blake2b(note.token, digest_size=12).hexdigest().encode()
 
     async def _take(self, quota: Quota, notes: Sequence[Note], waits: list[int]) -> None:
         """Let those go that the project's quota has room for, the more urgent first; others wait for their turn."""
@@ -124,8 +134,10 @@ class Budget:
             taken, wait = await self._taken(quota, len(places), lane)
             late = places[taken:]
             if late:
-                firsts = await self._redis.run(*[self._first(notes[place], wait) for place in late])
-                for place, first in zip(late, firsts, strict=True):
+                commands = [self._first(notes[place], wait) for place in late]
+                commands += [self._given_back(notes[place]) for place in late]
+                replies = await self._redis.run(*commands)
+                for place, first in zip(late, replies, strict=False):
                     waits[place] = int(usable(first) or wait)
 
     async def _taken(self, quota: Quota, wanted: int, lane: int) -> tuple[int, int]:
@@ -139,6 +151,11 @@ class Budget:
     def _first(self, note: Note, wait: int) -> bytes:
         """Use a budget that is used up: its answer says who wakes the device."""
         return self._asked(note, (Rate(b"quota", 0, wait * 1000),))
+
+    def _given_back(self, note: Note) -> bytes:
+        """What the device's own budgets were asked for: the project had no room for it."""
+        uses = [part for rate in self._rates(note) for part in (rate.name, b"%d" % rate.every)]
+        return _GIVE_BACK.call((b"bg:{%b}" % self._name(note),), *uses)
 
 
 @lru_cache(maxsize=64)

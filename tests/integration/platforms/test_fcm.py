@@ -138,6 +138,18 @@ async def test_what_the_project_may_not_send_becomes_wake_ups(redis_settings: Se
     assert len(case.seen) == 10
 
 
+async def test_what_the_project_may_not_send_costs_the_device_nothing(redis_settings: Settings) -> None:
+    """Its twenty collapsible messages are all there when another project's quota has room for them."""
+    device = f"phone-{uuid.uuid4().hex}"
+    for quota, delivered in ((1, 0), (100, 20)):
+        case = Fcms(quota=quota, project=f"project-{uuid.uuid4().hex}")
+        async with running(case, redis_settings) as fcm:
+            others = [fcm.push(n, device, lane=0, collapse_key="plan") for n in range(1, 21)]
+            results = await fcm.deliver(fcm.push(0, f"first-{uuid.uuid4().hex}", lane=0), *others)
+        assert results[0].status == "delivered"
+        assert [result.status for result in results[1:]].count("delivered") == delivered
+
+
 async def test_what_does_not_fit_comes_as_one_collapsed_wake_up(redis_settings: Settings) -> None:
     """Through the retry topic, when the quota has room again: without content, and the last of its kind counts."""
     case = Fcms(quota=60, project=f"project-{uuid.uuid4().hex}")  # one a second
