@@ -1,4 +1,8 @@
-"""When devices last spoke to an edge: noted in memory, written to Cassandra once an hour for each."""
+"""When devices last spoke to an edge: noted in memory, written to Cassandra once an hour for each.
+
+A row is written as of when the device spoke, less the time in which all edges hear of a revocation: that of an account
+that was erased meanwhile stays deleted.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ EVERY_S: Final = 3600
 REMEMBERED: Final = 100_000
 _FLUSH_S: Final = 1.0
 _AT_ONCE: Final = 64
-_PUT: Final = "INSERT INTO last_seen (account, id, at) VALUES (?, ?, ?)"
+_PUT: Final = "INSERT INTO last_seen (account, id, at) VALUES (?, ?, ?) USING TIMESTAMP ?"
 _LIST: Final = "SELECT id, at FROM last_seen WHERE account = ?"
 Key = tuple[str, str]
 log = logging.getLogger(__name__)
@@ -26,19 +30,22 @@ log = logging.getLogger(__name__)
 class LastSeen:
     """Called in the loop's thread only. Times in s since 1970."""
 
-    def __init__(self, cassandra: Cassandra, put: Any, listed: Any, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, cassandra: Cassandra, put: Any, listed: Any, clock: Callable[[], float], heard: float = 0.0
+    ) -> None:
+        """`heard`: all edges have heard of a revocation after so long (s), by any of their clocks."""
         self._execute = cassandra.execute
         self._put = put
         self._list = listed
         self._clock = clock
+        self._heard = heard
         self._noted: OrderedDict[Key, float] = OrderedDict()
         self._waiting: dict[Key, int] = {}
-        self.written = 0
 
     @classmethod
-    async def open(cls, cassandra: Cassandra, clock: Callable[[], float]) -> LastSeen:
+    async def open(cls, cassandra: Cassandra, clock: Callable[[], float], heard: float = 0.0) -> LastSeen:
         """With its statements prepared. Raises CassandraUnavailable."""
-        return cls(cassandra, await cassandra.prepare(_PUT), await cassandra.prepare(_LIST), clock)
+        return cls(cassandra, await cassandra.prepare(_PUT), await cassandra.prepare(_LIST), clock, heard)
 
     def note(self, account: str, device: str) -> None:
         """The device speaks now."""
@@ -67,11 +74,23 @@ class LastSeen:
         """Write what waits. Raises CassandraUnavailable, and keeps what is not written."""
         while self._waiting:
             part = list(islice(self._waiting.items(), _AT_ONCE))
-            await asyncio.gather(*(self._execute(self._put, (*key, at)) for key, at in part))
-            self.written += len(part)
-            for key, at in part:
+            writes = (self._execute(self._put, (*key, at, self._as_of(at))) for key, at in part)
+            results = await asyncio.gather(*writes, return_exceptions=True)
+            away = None
+            for (key, at), result in zip(part, results, strict=True):
+                if isinstance(result, CassandraUnavailable):
+                    away = result
+                    continue
+                if isinstance(result, BaseException):  # it would fail again, before all others
+                    log.error("when a device was seen cannot be written", exc_info=result)
                 if self._waiting.get(key) == at:
                     del self._waiting[key]
+            if away is not None:
+                raise away
+
+    def _as_of(self, at: int) -> int:
+        """The time of a write, us: before that of a deletion after which the device could still speak."""
+        return int((at - self._heard) * 1_000_000)
 
     async def run(self) -> None:
         """Write for as long as the edge runs, and once more at its end."""

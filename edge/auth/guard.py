@@ -41,7 +41,7 @@ async def open_guard(settings: Settings, disk: Cassandra) -> Guard:
     """Raises BadKeys, BadCallers and CassandraUnavailable."""
     tokens = settings.tokens
     revocations = await Revocations.open(disk, tokens.longest, time.time)
-    seen = await LastSeen.open(disk, time.time)
+    seen = await LastSeen.open(disk, time.time, tokens.revocations + tokens.leeway)
     verifier = Verifier(tokens, revocations)
     callers = Callers(Path(settings.ingest.callers))
     access = Access(verifier, time.time, settings.edge.device_rate, seen.note)

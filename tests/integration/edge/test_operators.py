@@ -172,6 +172,16 @@ async def test_an_erased_account_leaves_nothing(desk: Desk) -> None:
     assert (await desk.ask("DELETE"))[1]["erased"]["devices"] == 0
 
 
+async def test_an_edge_that_writes_late_brings_nothing_back(desk: Desk) -> None:
+    """What it noted before the account was erased, or before it heard of that."""
+    late = await LastSeen.open(desk.house.disk, time.time, 35.0)
+    late.note(desk.house.account, "tv-1")
+    assert (await desk.ask("DELETE"))[0] == 200
+    late.note(desk.house.account, "tv-2")
+    await late.flush()
+    assert await late.read(desk.house.account) == {}
+
+
 async def test_an_account_that_is_written_to_is_not_erased(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """409 with what is left."""
 

@@ -11,11 +11,13 @@ from sinks.last_seen import EVERY_S, LastSeen
 
 
 class FakeCassandra:
-    """The table; away while told so."""
+    """The table; away while told so. A deletion wins over what was written as of a time before it."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, str, int]] = []
+        self.erased: dict[str, float] = {}  # when, s
         self.away = False
+        self.refused = ""  # a device
 
     async def prepare(self, text: str) -> str:
         """The text will do."""
@@ -26,8 +28,11 @@ class FakeCassandra:
         if self.away:
             raise CassandraUnavailable("away")
         if statement.startswith("INSERT"):
-            account, device, at = values
-            self.rows.append((account, device, at))
+            account, device, at, timestamp = values
+            if device == self.refused:
+                raise ValueError("nobody foresaw this")
+            if timestamp > self.erased.get(account, 0) * 1_000_000:
+                self.rows.append((account, device, at))
             return []
         return [(device, at) for account, device, at in self.rows if account == values[0]]
 
@@ -78,3 +83,36 @@ async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     seen.note("alice", "tv-3")
     await seen.flush()
     assert len(table.rows) == 3
+
+
+async def test_what_was_erased_stays_away() -> None:
+    """Also where it is written later, and of a device that spoke to an edge that had not heard of it."""
+    table: Any = FakeCassandra()
+    now = [1000.0]
+    seen = await LastSeen.open(table, lambda: now[0], 35.0)
+    seen.note("alice", "tv")
+    now[0] = table.erased["alice"] = 1010.0
+    now[0] += 30
+    seen.note("alice", "phone")
+    seen.note("bob", "tv")
+    await seen.flush()
+    assert table.rows == [("bob", "tv", 1040)]
+    now[0] += 30
+    seen.note("alice", "tablet")
+    await seen.flush()
+    assert await seen.read("alice") == {"tablet": 1070}
+
+
+async def test_an_error_that_nobody_foresaw_is_one_devices(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged; the others are written, and the task goes on."""
+    table: Any = FakeCassandra()
+    table.refused = "tv"
+    seen = await LastSeen.open(table, lambda: 1000.0)
+    seen.note("alice", "tv")
+    seen.note("bob", "phone")
+    await seen.flush()
+    assert table.rows == [("bob", "phone", 1000)]
+    assert "nobody foresaw this" in caplog.text
+    seen.note("carol", "tv-2")
+    await seen.flush()
+    assert len(table.rows) == 2
