@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sinks.opening import Opening
+from sinks.opening import MOST_TOLD, Opening
 from sinks.results import Result
 from sinks.seal import Seal, fresh_key
 from streams.envelope import Push
@@ -59,3 +59,13 @@ async def test_tokens_are_opened_for_the_sink_alone(caplog: pytest.LogCaptureFix
     assert len(caplog.records) == 1
     assert pushes[0].tokens == (kept["a"], closed, b"in clear")
     assert await opening.deliver([]) == []
+
+
+async def test_only_so_many_troubles_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing is sealed, whoever registers tokens of that form makes one with each."""
+    opening = Opening(FakeSink(), Seal(""))
+    forged = [push(n, targets=(("a", 0, 0, 0),), tokens=(b"sealed.%d.x" % n,)) for n in range(MOST_TOLD + 1)]
+    for _ in range(2):
+        results = await opening.deliver(forged)
+        assert {result.status for result in results} == {"refused"}
+    assert len(caplog.records) == MOST_TOLD
