@@ -26,6 +26,8 @@ from streams.settings import Settings, SettingsError
 #: Quorum of the local data centre, for reads and writes: a read sees every write that was acked.
 LEVEL: Final = ConsistencyLevel.LOCAL_QUORUM
 _PROTOCOL: Final = 4
+#: Requests on a connection, which takes 32,767.
+_MOST: Final = 32_000
 _KEYSPACE: Final = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _AWAY: Final = (
     NoHostAvailable,
@@ -75,11 +77,21 @@ class Cassandra:
             loop.call_soon_threadsafe(_settle, done, [], unavailable(error))
 
         with self.watch.request():
+            if self._full():
+                raise CassandraUnavailable("too many requests have no answer")
             try:
                 self.session.execute_async(statement, parameters).add_callbacks(answer, fail)
             except Exception as error:
                 raise unavailable(error) from error
             return await done
+
+    def _full(self) -> bool:
+        """Whether the driver would wait for room on a connection, 2 s long and on the loop's thread.
+
+        Where a node hangs, requests keep their room after their time is over, until its connection is given up.
+        """
+        pools = tuple(self.session.get_pools())  # the driver's threads change them
+        return any(number >= _MOST for pool in pools for number in pool.get_state()["in_flights"])
 
     async def pages(self, text: str, size: int) -> AsyncIterator[list[Any]]:
         """All rows of a table, so many at once. Raises CassandraUnavailable."""
