@@ -34,6 +34,12 @@ _NOT_PLAIN: Final = frozenset((b"content-length", b"expect", b"origin", b"transf
 _WANTED: Final = frozenset((b"authorization", b"if-none-match"))
 _BEARER: Final = b"bearer "
 _END: Final = b"\r\n\r\n"
+_METHOD: Final = re.compile(rb"(?:DELETE|GET|OPTIONS|POST|PUT) ")
+_SIZE: Final = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})\r\n")
+#: No number of bytes: where a request ends is known to aiohttp alone.
+_UNKNOWN: Final = -1
+#: Bytes that may wait behind a poll; with more no more are read until its heads have come.
+MOST_HELD: Final = 64 * 1024
 #: Longest time that the head of a request may take once it has begun, s.
 HEAD_S: Final = 15.0
 #: Longest time that a connection may be without a request, s. Proxies keep one for up to 600 s.
@@ -152,21 +158,23 @@ class QuickPolls:
 class QuickHandler(RequestHandler):
     """HTTP on one connection. Polls are tried first where nothing that came before is unfinished."""
 
-    __slots__ = ("_held", "_late", "_polls", "_whole")
+    __slots__ = ("_due", "_held", "_late", "_polls")
 
     def __init__(self, polls: QuickPolls, manager: Any, **options: Any) -> None:
         super().__init__(manager, keepalive_timeout=IDLE_S, **options)
         self._polls = polls
         self._late: asyncio.TimerHandle | None = None  # runs while a head is half there
-        self._whole = True  # whether all that aiohttp was given so far are whole requests
+        self._due = 0  # bytes that the last request given to aiohttp lacks
         self._held: bytes | None = None  # what came while the heads are awaited
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests."""
         if self._held is not None:
             self._held += data
+            if len(self._held) > MOST_HELD:
+                self._pause_reading_for_buffer()
             return
-        poll = self._polls.take(data) if self._whole and self._is_idle() else None
+        poll = self._polls.take(data) if not self._due and self._is_idle() else None
         if poll is None:
             self._go_on(data)
             return
@@ -178,7 +186,7 @@ class QuickHandler(RequestHandler):
         return self._waiter is not None and not self._waiter.done() and not self._force_close and not self._close
 
     def _go_on(self, data: bytes) -> None:
-        self._whole = self._whole and is_whole(data)
+        self._due = due(self._due, data)
         idle = self._is_idle()
         super().data_received(data)
         if not (idle and self._is_idle()):
@@ -201,6 +209,8 @@ class QuickHandler(RequestHandler):
         known = not asked.cancelled() and asked.exception() is None
         if self.transport is None or self.transport.is_closing():
             return
+        if len(held) > MOST_HELD:
+            self._resume_reading_for_buffer()
         answer = self._polls.answer(poll, asked.result()) if known and self._is_idle() else None
         if answer is None:
             self._go_on(data + held)
@@ -211,9 +221,17 @@ class QuickHandler(RequestHandler):
             self.data_received(held)
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether data are one request without a body, for certain."""
-    if not data.startswith(b"GET ") or not data.endswith(_END) or data.count(_END) != 1:
-        return False
-    head = data.lower()
-    return b"content-length" not in head and b"transfer-encoding" not in head and b"upgrade" not in head
+def due(before: int, data: bytes) -> int:
+    """Bytes of a request that are still to come, of which so many were before the data; below 0 for ever where that
+    is not certain, or bytes of a body would be read as a request."""
+    if before or not data:
+        return before - len(data) if before >= len(data) else _UNKNOWN
+    head, end, body = data.partition(_END)
+    if not end or not _METHOD.match(head):
+        return _UNKNOWN
+    head = head.lower() + b"\r\n"
+    sizes = head.count(b"content-length")
+    size = _SIZE.search(head) if sizes == 1 else None
+    if (sizes and size is None) or b"transfer-encoding" in head or b"upgrade" in head:
+        return _UNKNOWN
+    return max(_UNKNOWN, (int(size[1]) if size else 0) - len(body))

@@ -102,7 +102,7 @@ async def test_requests_in_one_write_are_answered_in_their_order(house: House) -
 
 
 async def test_a_body_is_not_read_as_a_poll(house: House) -> None:
-    """However it looks; and HTTP answers all that comes behind it."""
+    """However it looks; and what comes behind it is a poll again."""
     async with wire(house) as connection:
         device = await settled(house, connection)
         poll = device.request()
@@ -112,7 +112,9 @@ async def test_a_body_is_not_read_as_a_poll(house: House) -> None:
         await connection.writer.drain()
         connection.writer.write(poll)
         assert b" 401 " in await head(connection)
-        assert HTTP in await device.ask()
+        async with asyncio.timeout(DEADLINE):
+            while HTTP in (answered := await device.ask()):  # HTTP may not have come to its next request yet
+                assert b" 304 " in answered
 
 
 async def test_a_request_in_pieces_is_answered_by_http(house: House) -> None:
