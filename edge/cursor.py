@@ -1,7 +1,7 @@
 """The cursor: how far a device has read each lane of its account; opaque to devices, spliced rather than encoded.
 
 Every field is a multiple of 3 bytes, so the base64 of the whole is the base64 of its fields, joined:
-version (1 byte) and as-of seconds (5) | account fingerprint (6) | one position of 9 bytes per lane.
+version (1 byte), middle (1 bit) and as-of seconds (39) | account fingerprint (6) | one position of 9 bytes per lane.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ FINGERPRINT_CHARS: Final = 8
 POSITION_CHARS: Final = 12
 #: Longest cursor that is looked at: 16 lanes.
 MAX_CHARS: Final = AS_OF_CHARS + FINGERPRINT_CHARS + 16 * POSITION_CHARS
-#: Rows live no longer than this, s; an older cursor may have missed some.
-RETENTION: Final = 7 * 86_400
+#: A cursor is good for so long, s: as long as a row lives, less an hour that it may have been on its way to the inbox.
+GOOD_S: Final = 7 * 86_400 - 3600
 _HEAD: Final = 12
 _POSITION: Final = 9
 _MAX_POSITION: Final = (1 << 63) - 1
+_MIDDLE: Final = 1 << 39
+_TIME: Final = _MIDDLE - 1
 _encode = base64.urlsafe_b64encode
 
 
@@ -32,15 +34,19 @@ class BadCursor(Exception):
 
 
 class Cursor(NamedTuple):
-    """Everything at or below `positions` was read; `as_of` is the time (s) at which that was known to be all."""
+    """Everything at or below `positions` was read; `as_of` is the last time (s) at which that was known to be all.
+
+    `middle`: more was known to be above, so what is there may be as old as `as_of`.
+    """
 
     fingerprint: bytes
     as_of: int
     positions: tuple[int, ...]
+    middle: bool = False
 
     def is_over(self, now: float) -> bool:
         """Whether rows above the positions may have ended unread at `now` (s)."""
-        return self.as_of < now - RETENTION
+        return self.as_of < now - GOOD_S
 
 
 def fingerprint(account: str) -> bytes:
@@ -48,9 +54,9 @@ def fingerprint(account: str) -> bytes:
     return hashlib.blake2b(account.encode(), digest_size=6).digest()
 
 
-def encode_as_of(as_of: int) -> bytes:
+def encode_as_of(as_of: int, *, middle: bool = False) -> bytes:
     """First 8 characters of a cursor."""
-    return _encode(bytes((VERSION,)) + as_of.to_bytes(5, "big"))
+    return _encode(bytes((VERSION,)) + (as_of | _MIDDLE if middle else as_of).to_bytes(5, "big"))
 
 
 def encode_position(position: int) -> bytes:
@@ -71,7 +77,8 @@ def replace_position(places: bytes, lane: int, position: bytes) -> bytes:
 
 def encode(cursor: Cursor) -> str:
     """The text that a device keeps."""
-    return (encode_as_of(cursor.as_of) + encode_places(cursor.fingerprint, cursor.positions)).decode()
+    start = encode_as_of(cursor.as_of, middle=cursor.middle)
+    return (start + encode_places(cursor.fingerprint, cursor.positions)).decode()
 
 
 def decode(text: str, lanes: int) -> Cursor:
@@ -94,7 +101,8 @@ def decode(text: str, lanes: int) -> Cursor:
     if max(found) > _MAX_POSITION:
         raise BadCursor("a position is out of range")
     positions = tuple((found + [0] * lanes)[:lanes])
-    return Cursor(raw[6:_HEAD], int.from_bytes(raw[1:6], "big"), positions)
+    as_of = int.from_bytes(raw[1:6], "big")
+    return Cursor(raw[6:_HEAD], as_of & _TIME, positions, as_of >= _MIDDLE)
 
 
 def decode_for(text: str, account: str, lanes: int) -> Cursor | None:

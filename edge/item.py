@@ -82,7 +82,7 @@ class Filling:
         self._limits = limits
         self._now = now
         self._places = cursors.encode_places(cursor.fingerprint, cursor.positions)
-        self._as_of = cursors.encode_as_of(cursor.as_of)
+        self._as_of = cursors.encode_as_of(cursor.as_of, middle=True)
         self._size = 0
         self._scan = _SCAN * limits.items
 

@@ -55,6 +55,7 @@ class Session:
         "account",
         "acked",
         "again",
+        "as_of",
         "device",
         "epoch",
         "frames",
@@ -77,6 +78,7 @@ class Session:
         self.positions = list(positions)
         self.places = cursors.encode_places(cursors.fingerprint(identity.account), positions)
         self.acked = tuple(positions)
+        self.as_of = 0  # s, at which the positions were last known to be all; 0 before the backlog of a fresh start
         self.missed: dict[int, int] = {}  # lane -> highest position refused since the round of reading began
         self.again = False
         self.out = b""
@@ -152,6 +154,7 @@ class Sessions:
     def open(self, identity: Identity, cursor: cursors.Cursor | None, link: Link) -> tuple[Session, Session | None]:
         """The session of a device from its cursor on (None: a fresh start), in SYNC, and the one it replaces."""
         session = Session(identity, cursor.positions if cursor else (0,) * len(self.lanes), link)
+        session.as_of = cursor.as_of if cursor else 0
         key = session.account, session.device
         replaced = self._sessions.get(key)
         self._sessions[key] = session

@@ -116,9 +116,11 @@ class Pull:
         full = ask.fresh or ask.cursor.as_of < now - FULL_READ_S
         if not full and not ask.wait and _knows_all(ask, heads):  # most polls end here
             return self._unchanged(heads)
-        cursor = ask.cursor._replace(as_of=int(now)) if full else ask.cursor
+        cursor = ask.cursor
         page = await self._read(ask, cursor, heads, full=full)
-        if page.more and full and not ask.fresh:
+        if not page.more and full:
+            cursor = cursor._replace(as_of=int(now))  # never before: what is not read yet may be as old as the as-of
+        elif page.more and full and not ask.fresh and not cursor.middle:
             await self._check_backlog(account, cursor)
         found = Found(page, heads, 0 if page.more else self._poll_after())
         if ask.wait and not page.more and not self.waits.full:
@@ -207,7 +209,7 @@ class Pull:
     def _answer(self, ask: Ask, cursor: Cursor, found: Found) -> web.Response:
         """The page, or 304 where the device would learn nothing from it."""
         page = found.page
-        stands = cursor._replace(positions=page.positions)
+        stands = cursor._replace(positions=page.positions, middle=page.more)
         if stands == ask.cursor and not ask.fresh and _knows_all(ask, found.heads):
             return self._unchanged(found.heads)
         self.pages += 1

@@ -107,8 +107,9 @@ class Backlog:
         `greeted`: the first round after a hello, which reads all lanes whatever the heads say.
         """
         self._sessions.counts.syncs += 1
+        session.as_of = session.as_of or int(self._clock())
         if greeted is None and not session.is_gone():
-            link.write(messages.frame(messages.Sync(self._cursor(session))))
+            link.write(messages.frame(messages.Sync(_cursor(session))))
         while not session.is_gone():
             session.begin_round()
             try:
@@ -122,7 +123,8 @@ class Backlog:
             await link.drained()
             if session.state is State.SYNC and not session.is_behind():
                 session.state = State.LIVE  # before the write, which may find the device slow and turn it back
-                link.write(messages.frame(messages.SyncEnd(self._cursor(session))))
+                session.as_of = int(self._clock())
+                link.write(messages.frame(messages.SyncEnd(_cursor(session))))
                 return
 
     async def _round(self, session: Session, link: Reader, greeted: Recipient | None) -> None:
@@ -166,7 +168,8 @@ class Backlog:
         """Write frames until the device is slow; gives the number of rows that the position has passed."""
         out: list[bytes] = []
         size = 0
-        as_of, now = self._as_of(), int(self._clock() * 1000)
+        as_of = cursors.encode_as_of(session.as_of, middle=True)  # what is not read yet may be as old
+        now = int(self._clock() * 1000)
         for number, row in enumerate(rows, 1):
             session.move(row.lane, row.seq)
             if recipient.wants(row, now):
@@ -189,12 +192,10 @@ class Backlog:
             link.shut(messages.UNKNOWN_DEVICE, "this device is not registered")
         return found
 
-    def _cursor(self, session: Session) -> str:
-        return (self._as_of() + session.places).decode()
-
-    def _as_of(self) -> bytes:
-        return cursors.encode_as_of(int(self._clock()))
-
     def _name(self, session: Session) -> str:
         lease = self._stores.lease
         return f"{lease.number}-{lease.incarnation}-{session.epoch:x}"
+
+
+def _cursor(session: Session) -> str:
+    return (cursors.encode_as_of(session.as_of) + session.places).decode()

@@ -20,7 +20,13 @@ class FakeInbox:
     rows: list[Notification] = field(default_factory=list)
     failures: int = 0
     reads: list[tuple[int, int, int | None]] = field(default_factory=list)
+    counted: int = 0
     hook: Any = None
+
+    async def count(self, account: str, lane: int, after: int, most: int) -> int:
+        """As the real reader does."""
+        self.counted += 1
+        return len([r for r in self.rows if r.lane == lane and r.seq > after][:most])
 
     async def read(
         self, account: str, lane: int, after: int, upto: int | None, limit: int, acked: int = -1

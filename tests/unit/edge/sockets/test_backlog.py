@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from edge import cursor as cursors
 from edge.protocol import Session, Sessions, State
 from edge.sockets import backlog, messages
 from edge.sockets.backlog import PAGE, Backlog
@@ -124,6 +125,38 @@ async def test_a_session_that_falls_behind_is_told_from_where_it_reads_on(scene:
     *_, sync, item, last = texts(scene.link.data)
     assert (sync["type"], sync["cursor"]) == ("sync", end)
     assert (item["item"]["data"], last["type"]) == (11, "sync_end")
+
+
+async def test_what_is_sent_in_a_sync_is_as_of_what_the_device_had(scene: Scene) -> None:
+    """A device that goes in the middle of it has not seen what follows, which may be as old."""
+
+    def times() -> list[tuple[str, int, bool]]:
+        found = [(each["type"], each.get("cursor") or each["item"]["cursor"]) for each in texts(scene.link.data)[1:]]
+        read = [(kind, cursors.decode(text, 4)) for kind, text in found]
+        return [(kind, cursor.as_of, cursor.middle) for kind, cursor in read]
+
+    scene.inbox.rows = [row(0, 9), row(2, 10)]
+    scene.session.as_of = NOW - 86_400
+    await scene.greet()
+    assert scene.push(1, 0, 11) == [200]
+    old, new = NOW - 86_400, NOW
+    begun = [("notification", old, True)] * 2 + [("sync_end", new, False), ("notification", new, False)]
+    assert times() == begun
+    scene.session.as_of = NOW - 60
+    scene.inbox.rows = [row(0, 15)]
+    assert scene.push(0, 14, 15) == [503]
+    await scene.backlog.read(scene.session, scene.link)
+    again = [("sync", NOW - 60, False), ("notification", NOW - 60, True), ("sync_end", new, False)]
+    assert times() == begun + again
+
+
+async def test_a_fresh_start_is_as_of_its_beginning(scene: Scene) -> None:
+    """The device has loaded the whole state by then."""
+    scene.inbox.rows = [row(0, 9)]
+    session = await scene.greet()
+    assert session.as_of == NOW
+    items = [each["item"]["cursor"] for each in texts(scene.link.data) if each["type"] == "notification"]
+    assert [cursors.decode(text, 4).as_of for text in items] == [NOW]
 
 
 async def test_a_push_whose_row_was_just_read_asks_for_nothing(scene: Scene) -> None:
