@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 ANY: Final = "*"
-_EXPOSED: Final = "ETag, Retry-After"
+_EXPOSED: Final = "ETag, Poll-After, Retry-After"
 #: A browser asks before its first call, and again after so long, s.
 _PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, DELETE",

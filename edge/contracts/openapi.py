@@ -13,7 +13,7 @@ from edge.devices import DeviceBody, Devices
 from edge.ingest.endpoint import Ingest
 from edge.operators import Operators
 from edge.problems import PREFIX
-from edge.pull.endpoint import AckBody, Pull
+from edge.pull.endpoint import POLL_AFTER, AckBody, Pull
 
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
@@ -49,6 +49,7 @@ class Operation(NamedTuple):
 
 
 _TEXT: Final = {"type": "string"}
+_POLL_AFTER: Final = "Seconds until the device asks again, as `poll_after` of a page."
 _TAG: Final = Parameter("If-None-Match", "header", _TEXT, "The ETag of the last page.")
 _PULL: Final = (
     Parameter("cursor", "query", _TEXT, "The newest cursor; without one everything in the inbox is given."),
@@ -169,6 +170,8 @@ def _responses(operation: Operation) -> Iterator[tuple[int, dict[str, Any]]]:
         made: dict[str, Any] = {"description": _TITLES[status]}
         if type_ is not None:
             made["content"] = {JSON: _body(type_)}
+        if status == 304:
+            made["headers"] = {POLL_AFTER: {"schema": {"type": "integer", "minimum": 0}, "description": _POLL_AFTER}}
         yield status, made
     for status in sorted({*ALWAYS, *operation.problems}):
         names = (*operation.problems.get(status, ()), *ALWAYS.get(status, ()))

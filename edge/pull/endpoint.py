@@ -36,6 +36,8 @@ MOST_READS: Final = 512
 RETRY_SPREAD_S: Final = 5
 #: A cursor so old (s) is read against the inbox itself, whatever the heads say.
 FULL_READ_S: Final = 300
+#: Header of 304, which has no body: what `poll_after` says in a page.
+POLL_AFTER: Final = "Poll-After"
 _random = random.SystemRandom()
 
 
@@ -66,7 +68,7 @@ class Found(NamedTuple):
 
     page: Page
     heads: tuple[int, ...]
-    after: float
+    after: int
 
 
 class Pull:
@@ -115,14 +117,14 @@ class Pull:
         now = self._clock()
         full = ask.fresh or ask.cursor.as_of < now - FULL_READ_S
         if not full and not ask.wait and _knows_all(ask, heads):  # most polls end here
-            return self._unchanged(heads)
+            return self._unchanged(heads, next(self.load.afters))
         cursor = ask.cursor
         page = await self._read(ask, cursor, heads, full=full)
         if not page.more and full:
             cursor = cursor._replace(as_of=int(now))  # never before: what is not read yet may be as old as the as-of
         elif page.more and full and not ask.fresh and not cursor.middle:
             await self._check_backlog(account, cursor)
-        found = Found(page, heads, 0 if page.more else self._poll_after())
+        found = Found(page, heads, 0 if page.more else next(self.load.afters))
         if ask.wait and not page.more and not self.waits.full:
             found = await self._waited(ask, cursor, found)
         return self._answer(ask, cursor, found)
@@ -194,9 +196,6 @@ class Pull:
                     break
         return Found(page, heads, 1 + _random.randrange(RETRY_SPREAD_S) if self.waits.draining else 0)
 
-    def _poll_after(self) -> float:
-        return self.load.poll_after(_random.random())
-
     async def _check_backlog(self, account: str, cursor: Cursor) -> None:
         """Raise Problem for a device that missed more than it may: the whole state is loaded faster."""
         most = self._settings.backlog + 1
@@ -211,13 +210,14 @@ class Pull:
         page = found.page
         stands = cursor._replace(positions=page.positions, middle=page.more)
         if stands == ask.cursor and not ask.fresh and _knows_all(ask, found.heads):
-            return self._unchanged(found.heads)
+            return self._unchanged(found.heads, found.after)
         self.pages += 1
-        return _response(page, cursors.encode(stands), tag_of(found.heads), round(found.after), ask.accepts)
+        return _response(page, cursors.encode(stands), tag_of(found.heads), found.after, ask.accepts)
 
-    def _unchanged(self, heads: Sequence[int]) -> web.Response:
+    def _unchanged(self, heads: Sequence[int], after: int) -> web.Response:
         self.unchanged += 1
-        return web.Response(status=304, headers={"ETag": tag_of(heads), "Cache-Control": "no-store"})
+        headers = {"ETag": tag_of(heads), POLL_AFTER: str(after), "Cache-Control": "no-store"}
+        return web.Response(status=304, headers=headers)
 
     async def _recipient(self, identity: Identity) -> Recipient:
         found = await read_recipient(self._stores.registry, identity.account, identity.device, self._type_bit)

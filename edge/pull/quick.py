@@ -151,7 +151,10 @@ class QuickPolls:
             return None
         self._reports.presented("pulled", poll.identity.account, poll.identity.device, poll.cursor.positions)
         self._pull.unchanged += 1
-        head = f"HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\nCache-Control: no-store\r\nDate: {rfc822_formatted_time()}"
+        head = (
+            f"HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\nPoll-After: {next(self._pull.load.afters)}\r\n"
+            f"Cache-Control: no-store\r\nDate: {rfc822_formatted_time()}"
+        )
         return head.encode() + _END
 
 

@@ -71,9 +71,12 @@ async def test_nothing_new_is_said_at_once(house: House) -> None:
         quick, slow = await device.ask(), await device.ask(b"Accept_Nothing: x\r\n")
         assert HTTP in slow
         assert HTTP not in quick
-        kept = [line for line in slow.split(b"\r\n") if not line.startswith((b"Server", b"Date"))]
-        assert [line for line in quick.split(b"\r\n") if not line.startswith(b"Date")] == kept
-        assert b"\r\nDate: " in quick
+        own = b"Server", b"Date", b"Poll-After"
+        lines = [[line for line in head.split(b"\r\n") if not line.startswith(own)] for head in (quick, slow)]
+        assert lines[0] == lines[1]
+        for answer in (quick, slow):
+            assert b"\r\nDate: " in answer
+            assert 200 < int(answer.partition(b"\r\nPoll-After: ")[2].partition(b"\r\n")[0]) < 400
 
 
 async def test_what_is_new_comes_as_a_page(house: House) -> None:

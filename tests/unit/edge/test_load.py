@@ -30,6 +30,22 @@ def test_devices_are_spread() -> None:
     assert load.poll_after(1.0) == pytest.approx(1.2 * POLL_AFTER_S)
 
 
+def test_what_is_told_was_made_beforehand_and_keeps_to_the_load() -> None:
+    """Of the newest sample; few answers are spread as well as many."""
+    idle = busy(0.1)
+    few = []
+    for second in range(200, 210):
+        few.append(next(idle.afters))
+        idle.sample(second, second * 0.1)
+    assert max(few) - min(few) > 0.3 * POLL_AFTER_S
+    for load, times in ((Load(), 1), (busy(0.75), 2)):
+        told = [next(load.afters) for _ in range(512)]
+        assert min(told) >= 0.79 * times * POLL_AFTER_S
+        assert max(told) <= 1.21 * times * POLL_AFTER_S
+        assert len(set(told)) > 100
+        assert sum(told) / len(told) == pytest.approx(times * POLL_AFTER_S, rel=0.02)
+
+
 def test_one_busy_second_is_no_load() -> None:
     """And clocks that do not move are no sample."""
     load = busy(0.1)

@@ -19,6 +19,7 @@ from edge.load import POLL_AFTER_S, Load
 from edge.problems import Problem
 from edge.protocol import Sessions
 from edge.pull.endpoint import Pull
+from edge.pull.tags import tag_of
 from edge.pull.waits import Waits
 from edge.server import api
 from edge.stores import Stores
@@ -41,8 +42,9 @@ class Mine:
         """Nothing."""
 
 
-async def test_a_wait_that_another_ended_does_not_come_back_at_once() -> None:
-    """Or two with the same name would end each other as fast as they can; the other one waits on."""
+@pytest.mark.parametrize("tag", ["", tag_of((0, 0, 0, 0))])
+async def test_a_wait_that_another_ended_does_not_come_back_at_once(tag: str) -> None:
+    """Or two with the same name would end each other as fast as they can; the other one waits on. 304 says it too."""
     topology, door, registered = shipped_topology(), cast(Any, Mine()), asyncio.Event()
     parts = FakeRegistry(), FakeInbox(), FakeHeads((0, 0, 0, 0)), FakePresence(hook=registered.set), FakeLease()
     stores = Stores(*cast(Any, parts))
@@ -52,8 +54,10 @@ async def test_a_wait_that_another_ended_does_not_come_back_at_once() -> None:
 
         async def wait() -> float:
             query = {"cursor": CURSOR, "wait": "20"}
-            async with client.get("/v1/devices/tv/notifications", params=query) as response:
-                return float((await response.json())["poll_after"])
+            headers = {"If-None-Match": tag} if tag else {}
+            async with client.get("/v1/devices/tv/notifications", params=query, headers=headers) as response:
+                assert response.status == (304 if tag else 200)
+                return float(response.headers["Poll-After"] if tag else (await response.json())["poll_after"])
 
         first = asyncio.create_task(wait())
         await asyncio.wait_for(registered.wait(), 10)
