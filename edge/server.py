@@ -22,6 +22,7 @@ from edge.cors import cors
 from edge.devices import Devices
 from edge.health import Health, export
 from edge.ingest.endpoint import Ingest
+from edge.leaving import leaving
 from edge.load import Load
 from edge.operators import Operators
 from edge.problems import problems
@@ -113,7 +114,7 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         polls = QuickPolls(
             pull, stores.heads, guard.access, reports, len(topology.lanes), settings.edge.page_limit, time.time
         )
-        server = await _http(stack, api(routes, settings.edge.origins))
+        server = await _http(stack, api(routes, settings.edge.origins, lambda: gateway.draining))
         http = partial(QuickHandler, polls, server, loop=asyncio.get_running_loop(), access_log=None)
         gateway = Gateway(settings.edge, sessions, backlog, guard.verifier, reports, http)
         revoking = Revoking(sessions, guard.revocations, settings.tokens.revocations)
@@ -128,8 +129,8 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         background = (reports.run(), health.run(), recovery.run(), sweep.run(), revoking.run(), clock)
         tasks = await _start(stack, *background, *(work() for work in guard.work))
         await _serve_operators(stack, ports.operators, operators)
-        stack.callback(waits.drain)
-        await _open_ports(stack, gateway, PushPort(sessions, stores.lease, time.time), ports)
+        endings = (waits.drain, polls.end)
+        await _open_ports(stack, gateway, PushPort(sessions, stores.lease, time.time), ports, endings)
         yield Running(_number(ports.devices), _number(ports.pushes), health_port, gateway, stores.lease, tasks)
 
 
@@ -138,9 +139,11 @@ def _payloads(settings: Settings, topology: Topology) -> Payloads:
     return Payloads(read_schemas(topology, settings.topology) if settings.ingest.schemas == "enforce" else {})
 
 
-def api(routes: Iterable[Iterable[web.RouteDef]], origins: Sequence[str] = ()) -> web.Application:
-    """An application whose errors are problems, for pages of these origins too."""
-    middlewares = [cors(origins), problems] if origins else [problems]
+def api(
+    routes: Iterable[Iterable[web.RouteDef]], origins: Sequence[str] = (), draining: Callable[[], bool] = lambda: False
+) -> web.Application:
+    """An application whose errors are problems, for pages of these origins too. Draining, it keeps no connection."""
+    middlewares = [leaving(draining), *([cors(origins)] if origins else []), problems]
     app = web.Application(middlewares=middlewares, client_max_size=_MAX_REQUEST)
     for each in routes:
         app.router.add_routes(each)
@@ -232,7 +235,9 @@ async def _serve_operators(stack: AsyncExitStack, listening: socket.socket | Non
     await web.SockSite(runner, listening).start()
 
 
-async def _open_ports(stack: AsyncExitStack, gateway: Gateway, port: PushPort, ports: Ports) -> None:
+async def _open_ports(
+    stack: AsyncExitStack, gateway: Gateway, port: PushPort, ports: Ports, endings: Iterable[Callable[[], None]]
+) -> None:
     loop = asyncio.get_running_loop()
     internal = await _http(stack, port.application())
     pushes = await loop.create_server(lambda: PushProtocol(port, internal), sock=ports.pushes)
@@ -243,6 +248,8 @@ async def _open_ports(stack: AsyncExitStack, gateway: Gateway, port: PushPort, p
 
     async def drain() -> None:
         devices.close()
+        for end in endings:
+            end()
         await gateway.drain()
 
     stack.push_async_callback(drain)

@@ -124,7 +124,7 @@ class Pull:
             cursor = cursor._replace(as_of=int(now))  # never before: what is not read yet may be as old as the as-of
         elif page.more and full and not ask.fresh and not cursor.middle:
             await self._check_backlog(account, cursor)
-        found = Found(page, heads, 0 if page.more else next(self.load.afters))
+        found = Found(page, heads, 0 if page.more else self._after(ask))
         if ask.wait and not page.more and not self.waits.full:
             found = await self._waited(ask, cursor, found)
         return self._answer(ask, cursor, found)
@@ -194,7 +194,13 @@ class Pull:
                 page = await self._read(ask, cursor._replace(positions=page.positions), heads)
                 if page.items or page.more or not await session.wait(page.positions, deadline - loop.time()):
                     break
-        return Found(page, heads, 1 + _random.randrange(RETRY_SPREAD_S) if self.waits.draining else 0)
+        return Found(page, heads, self._after(ask) if self.waits.draining else 0)
+
+    def _after(self, ask: Ask) -> int:
+        """Seconds until an idle device asks again; who would wait goes elsewhere soon where this process ends."""
+        if ask.wait and self.waits.draining:
+            return 1 + _random.randrange(RETRY_SPREAD_S)
+        return next(self.load.afters)
 
     async def _check_backlog(self, account: str, cursor: Cursor) -> None:
         """Raise Problem for a device that missed more than it may: the whole state is loaded faster."""

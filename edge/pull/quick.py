@@ -124,6 +124,10 @@ class QuickPolls:
         self._most = most
         self._clock = clock
 
+    def end(self) -> None:
+        """This process ends: HTTP answers from now on, and says so."""
+        self._most = 0
+
     def take(self, data: bytes) -> Poll | None:
         """The poll that the data are, if heads can answer it."""
         asking = read(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from tests.integration.edge.conftest import DEADLINE, House, Houses
+from tests.integration.edge.conftest import DEADLINE, House, Houses, until
 from tests.integration.edge.test_upgrade import UPGRADE, Wire, hello, wire
 
 #: HTTP says who it is, the quick answer does not: by that they are told apart.
@@ -151,3 +151,23 @@ async def test_a_device_that_asks_too_often_is_told(houses: Houses) -> None:
         assert b" 304 " in found[0]
         assert b" 429 " in found[-1]
         assert b"\r\nRetry-After: " in found[-1]
+
+
+async def test_an_edge_that_ends_answers_and_keeps_no_connection(houses: Houses) -> None:
+    """While it sends sockets elsewhere: by HTTP, which answers to the end what it has begun."""
+    house = await houses.open()
+    for name in ("tv-1", "tv-2"):
+        await house.register(name)
+    async with house.hello("tv-2") as other:
+        assert (await other.recv())["type"] == "welcome"
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.edge.port)
+        device = await settled(house, Wire(reader, writer))
+        assert HTTP not in await device.ask()
+        ending = asyncio.create_task(houses.close_edge(house))
+        await until(lambda: house.edge.gateway.draining, "the end has begun")
+        answered = await device.ask()
+        assert b" 304 " in answered
+        assert b"\r\nConnection: close\r\n" in answered
+        assert await reader.read() == b""
+        writer.close()
+    await ending

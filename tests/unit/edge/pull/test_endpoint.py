@@ -66,6 +66,7 @@ async def test_a_wait_that_another_ended_does_not_come_back_at_once(tag: str) ->
         assert not second.done()
         waits.drain()
         assert 0 < await asyncio.wait_for(second, 10) < 10
+        assert 0 < await asyncio.wait_for(wait(), 10) < 10
 
 
 HOUR, DAY = 3600, 86_400
