@@ -72,10 +72,10 @@ class Prober:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._round(found)
-        except TimeoutError:
+        except* TimeoutError:
             self.why = f"not there within {self._timeout:g} s"
-        except _LOST as error:
-            self.why = str(error) or type(error).__name__
+        except* _LOST as errors:
+            self.why = _why(errors)
         self.last = time.monotonic()
         self._count(found)
         return found
@@ -88,20 +88,21 @@ class Prober:
                 await self._listen(socket, found)
 
     async def _listen(self, socket: Socket, found: dict[str, float | None]) -> None:
-        """Publish once the socket is live, then wait for all of them."""
+        """Publish to all lanes at once when the socket is live, and wait for all of them meanwhile."""
         waiting: dict[str, tuple[str, float]] = {}
-        async for frame in socket:
-            if frame["type"] == "sync_end" and not waiting:
-                for lane, type_ in self._types.items():
-                    id_ = uuid.uuid4().hex
-                    waiting[id_] = lane, time.monotonic()
-                    await asyncio.to_thread(self._probe.publish, self._event(type_, id_))
-            elif frame["type"] == "notification":
-                self._arrived(frame["item"], waiting, found)
-                await socket.ack()
-                if None not in found.values():
-                    return
-        self.why = "the socket was closed"
+        async with asyncio.TaskGroup() as sending:
+            async for frame in socket:
+                if frame["type"] == "sync_end" and not waiting:
+                    for lane, type_ in self._types.items():
+                        id_ = uuid.uuid4().hex
+                        waiting[id_] = lane, time.monotonic()
+                        sending.create_task(asyncio.to_thread(self._probe.publish, self._event(type_, id_)))
+                elif frame["type"] == "notification":
+                    self._arrived(frame["item"], waiting, found)
+                    await socket.ack()
+                    if None not in found.values():
+                        return
+            self.why = "the socket was closed"
 
     def _arrived(
         self, item: Mapping[str, Any], waiting: Mapping[str, tuple[str, float]], found: dict[str, float | None]
@@ -131,6 +132,11 @@ class Prober:
             else:
                 self.delivered[lane] += 1
                 self.took[lane].observe(seconds)
+
+
+def _why(errors: BaseExceptionGroup[BaseException]) -> str:
+    error = errors.exceptions[0]
+    return _why(error) if isinstance(error, BaseExceptionGroup) else str(error) or type(error).__name__
 
 
 def export(metrics: Metrics, prober: Prober) -> None:
