@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 
 from streams.topology import milliseconds
+
+_LONGEST_S: Final = 36_500 * 86_400.0
 
 
 def seconds(text: str) -> float:
     """`90s`, `15m`, `1d` in seconds. Raises BadParameter."""
     if not re.fullmatch(r"[0-9]{1,9}(ms|s|m|h|d)", text):
         raise click.BadParameter(f"{text!r} is not a number and ms, s, m, h or d")
-    return milliseconds(text) / 1000
+    found = milliseconds(text) / 1000
+    if found > _LONGEST_S:
+        raise click.BadParameter(f"{text!r} is more than a hundred years")
+    return found
 
 
 def when(text: str) -> int:

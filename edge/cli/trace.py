@@ -43,6 +43,8 @@ def trace(
 
     if where is not None and (id_ or account):
         raise click.UsageError("give a place or --id and --account, not both")
+    if where is not None and (time_ or source_):
+        raise click.UsageError("--time and --source are for --id and --account: a place is one event")
     topology = topology_of(settings)
     place = _place(where, topology) if where is not None else None
     with reader(settings.kafka.servers, settings.kafka.security) as source:

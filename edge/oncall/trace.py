@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
 from edge.oncall.fates import Fate, Mark, fold
+from edge.oncall.passage import GRACE_MS, Passage, Step, Subject, Unread
 from edge.oncall.verdicts import Said, Verdict, Way
 from streams.cloudevents import decode
 from streams.deadletters import Done, read_dead_letter, read_done
-from streams.envelope import Envelope, Push, is_tick, notification_id, offset_of, position
+from streams.envelope import Envelope, Push, notification_id, offset_of
 from streams.event import BadEvent, Event
-from streams.marker import is_marker
 from streams.outcomes import ANY_LANE, CODES, EVENT_LEVEL, RANGES, Code, Kind, Outcome, decode_outcomes
-from streams.policies import policies
 from streams.record import Record
 from streams.topology import Topology
-
-#: Copies that a replay makes come within so long, ms, and so many records; a topic is read no further.
-GRACE_MS: Final = 60_000
-GRACE_RECORDS: Final = 5_000
-
-
-class Subject(NamedTuple):
-    """The record of `ingest` that is traced. `event` is None where it is none; `lane` and `expires` are then -1."""
-
-    partition: int
-    offset: int
-    seq: int
-    appended: int
-    account: str
-    event: Event | None
-    lane: int
-    expires: int
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened. `ms` after the append in `ingest`; `where` is a topic, partition:offset."""
-
-    ms: int
-    stage: str
-    what: str
-    where: str = ""
-    devices: tuple[str, ...] = ()
-    detail: str = ""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,66 +37,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     devices: list[Fate]
     copies: int
     verdict: str
-
-
-def subject(topology: Topology, partition: int, record: Record) -> Subject:
-    """What a record of `ingest` says of itself."""
-    seq = position(topology.epoch, record.offset)
-    try:
-        event = decode(record.key, record.value, record.headers)
-    except BadEvent:
-        account = (record.key or b"").decode(errors="replace")
-        return Subject(partition, record.offset, seq, record.timestamp, account, None, -1, -1)
-    policy = policies(topology).get(event.type)
-    lane, expires = (policy.lane_at(record.timestamp), record.timestamp + policy.ttl) if policy else (-1, -1)
-    return Subject(partition, record.offset, seq, record.timestamp, event.account, event, lane, expires)
-
-
-class Passage:
-    """Finds the records made of the event in a topic between stages; `take` is true once it can hold no more."""
-
-    def __init__(self, subject: Subject, stage: str, topic: str, read: Callable[[bytes], Envelope | Push]) -> None:
-        self._subject = subject
-        self._stage = stage
-        self._topic = topic
-        self._read = read
-        self._passed: int | None = None
-        self._behind = 0
-        self.found: Envelope | Push | None = None
-        self.at = -1  # when the record that was found was appended, ms
-        self.steps: list[Step] = []
-        self.copies = 0
-
-    def take(self, record: Record) -> bool:
-        """Look at the next record of the partition. Positions rise, but for copies; ticks and markers have none."""
-        if not (is_tick(record.value) or is_marker(record)):
-            self._look(self._read(record.value or b""), record)
-        over = self._passed is not None and record.timestamp > self._passed + GRACE_MS
-        return over or self._behind > GRACE_RECORDS
-
-    def _look(self, made: Envelope | Push, record: Record) -> None:
-        if made.seq == self._subject.seq:
-            # A push behind a later one is of a replay of `store` that found a device online which was not so before.
-            # `push` drops it as a copy, and the device, which came after the row, has read it.
-            if self.found is None and (self._passed is None or not isinstance(made, Push)):
-                self._found(made, record)
-            else:
-                self.copies += 1
-        if self._passed is None and made.seq >= self._subject.seq:
-            self._passed = record.timestamp
-        self._behind += self._passed is not None
-
-    def reached(self, record: Record) -> bool:
-        """Whether a record is the event's, or of a later event."""
-        return self._read(record.value or b"").seq >= self._subject.seq
-
-    def _found(self, made: Envelope | Push, record: Record) -> None:
-        self.found = made
-        self.at = record.timestamp
-        devices = tuple(target[0] for target in made.targets) if isinstance(made, Push) else ()
-        where = f"{self._topic} {self._subject.partition}:{record.offset}"
-        ms = record.timestamp - self._subject.appended
-        self.steps.append(Step(ms=ms, stage=self._stage, what="forwarded", where=where, devices=devices))
+    unread: tuple[str, ...] = ()  # places at which records could not be read, and why
 
 
 class Letters:
@@ -173,6 +85,7 @@ class Reports:
         self.marks: list[Mark] = []
         self.said: list[Said] = []  # of the event as a whole
         self.steps: list[Step] = []
+        self.unread = Unread("outcomes", subject.partition)
         self.copies = 0
         self._known: set[tuple[str, Kind, frozenset[str]]] = set()
 
@@ -183,7 +96,11 @@ class Reports:
         return self._settled is not None and record.timestamp > self._settled + GRACE_MS
 
     def _batch(self, record: Record) -> None:
-        batch = decode_outcomes(record.value or b"")
+        try:
+            batch = decode_outcomes(record.value or b"")
+        except msgspec.MsgspecError as error:
+            self.unread.add(record, error)
+            return
         for outcome in batch.outcomes:
             if outcome.kind in RANGES:
                 self._range(outcome, record.timestamp, batch.stage)
@@ -258,13 +175,14 @@ def assemble(
         devices=devices,
         copies=sum(source.copies for source in sources),
         verdict=_verdict(devices, reports.said, steps),
+        unread=tuple(text for unread in (*(p.unread for p in passages), reports.unread) for text in unread.told()),
     )
 
 
 def way_of(record: Record, passages: Sequence[Passage]) -> Way:
     """How far the event came whose record of `ingest` is `record`."""
     size = len(record.value or b"") + sum(len(name) + len(value or b"") for name, value in record.headers)
-    found = [(p.found, p.at) for p in passages[:2] if isinstance(p.found, Envelope)]
+    found = [(p.found, p.at) for p in passages if isinstance(p.found, Envelope)]
     routed, notified = (*found, (None, -1), (None, -1))[:2]
     return Way(size, record.timestamp, *routed, *notified)
 

@@ -6,18 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from edge.oncall.trace import (
-    GRACE_RECORDS,
-    Letters,
-    Passage,
-    Reports,
-    Subject,
-    Trace,
-    assemble,
-    carries,
-    subject,
-    way_of,
-)
+from edge.oncall.passage import GRACE_RECORDS, Passage, Subject, subject
+from edge.oncall.trace import Letters, Reports, Trace, assemble, carries, way_of
 from edge.oncall.verdicts import verdicts
 from streams.admin import ingest_topic_id
 from streams.envelope import Envelope, Push, decode_envelope, decode_push
@@ -120,8 +110,8 @@ class Tracer:
         names = self._topology.lane_names()
         for lane in sorted(range(len(names)), key=lambda lane: lane != about.lane):
             passage = self._passage(about, "route", bind("events.{lane}", names[lane]), decode_envelope)
+            yield passage
             if passage.found is not None:
-                yield passage
                 break
         else:
             return
@@ -144,7 +134,7 @@ class Tracer:
                 break
         return passage
 
-    def _leap(self, name: str, about: Subject, start: int, reached: Callable[[Record], bool]) -> int:
+    def _leap(self, name: str, about: Subject, start: int, reached: Callable[[Record], bool | None]) -> int:
         """An offset shortly before the event, by halving: positions rise, and where a replay repeats some, the event
         lies wherever they rise past it.
         """
@@ -152,7 +142,7 @@ class Tracer:
         while end - start > _SHORT:
             middle = (start + end) // 2
             record = self._source.one(name, about.partition, middle)
-            while record is not None and not record.value:  # it carries no event
+            while record is not None and reached(record) is None:
                 record = self._source.one(name, about.partition, record.offset + 1)
             if record is None or reached(record):
                 end = middle

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from edge.oncall.fates import Fate
-from edge.oncall.trace import Step, Trace
+from edge.oncall.passage import Step
+from edge.oncall.trace import Trace
 from edge.oncall.verdicts import Verdict
 from sinks.content import timestamp
 
@@ -45,6 +46,7 @@ def lines(trace: Trace) -> Iterator[str]:
     yield from map(_gate, trace.gates)
     yield from map(_step, trace.steps)
     yield from map(_device, trace.devices)
+    yield from (f"  {text}" for text in trace.unread)
     copies = f"; {trace.copies} copies made by replays" if trace.copies else ""
     yield f"  {trace.verdict}{copies}"
 

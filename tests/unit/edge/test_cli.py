@@ -236,6 +236,25 @@ def test_durations_and_times() -> None:
     assert moment("08:00") % 86_400_000 == 8 * 3_600_000
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("send", "--account", "a", "--type", "t", "--expires", "999999999d"),
+            "'999999999d' is more than a hundred years",
+        ),
+        (("dlq", "list", "--since", "999999999d"), "'999999999d' is more than a hundred years"),
+        (("trace", "3:7", "--time", "14:05"), "--time and --source are for --id and --account"),
+        (("trace", "3:7", "--source", "/a"), "--time and --source are for --id and --account"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(arguments: tuple[str, ...], said: str) -> None:
+    """Before anything is asked of a server, and with what is wrong."""
+    result = lockstep(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
 def test_a_worker_that_has_ended_waits_for_no_thread() -> None:
     """Its status is told, and its last words are printed, though a thread of a client would hold up the exit."""
     code = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from edge.oncall.trace import GRACE_MS, GRACE_RECORDS, Letters, Passage, Reports, carries, subject, way_of
+from edge.oncall.passage import GRACE_MS, Passage
+from edge.oncall.trace import Letters, Reports, carries, way_of
 from edge.oncall.tracing_text import lines
 from streams.deadletters import Action, Done, Identity, Origin, dead_letter, done
-from streams.envelope import TICK, decode_envelope, notification_id
-from streams.marker import HEADERS
+from streams.envelope import decode_envelope, notification_id
 from streams.outcomes import ANY_LANE, Outcome
 from tests.unit.edge.oncall.traced import (
     ABOUT,
@@ -18,7 +18,6 @@ from tests.unit.edge.oncall.traced import (
     NOW,
     SEQ,
     TOPIC_ID,
-    TOPOLOGY,
     Raw,
     envelope,
     event,
@@ -26,17 +25,6 @@ from tests.unit.edge.oncall.traced import (
     push,
     traced,
 )
-
-
-def test_subject_is_what_the_record_says_of_itself() -> None:
-    """Position, account, lane and end come from the record and the policy of its type."""
-    assert (ABOUT.seq, ABOUT.account, ABOUT.lane) == (SEQ, ACCOUNT, HIGH)
-    assert ABOUT.expires == NOW + 7 * 86_400_000
-    unknown = subject(TOPOLOGY, 3, event(type="no.such"))
-    assert (unknown.lane, unknown.expires) == (-1, -1)
-    assert unknown.event is not None
-    broken = subject(TOPOLOGY, 3, Raw(7, NOW, b"\xff", b"{"))
-    assert (broken.event, broken.account, broken.seq) == (None, "\ufffd", SEQ)
 
 
 def test_the_whole_way() -> None:
@@ -140,34 +128,6 @@ def test_event_on_its_way() -> None:
     assert traced(reports=[outcomes("route", Outcome("no-target", ACCOUNT, SEQ))]).verdict == "no-target"
 
 
-def test_reading_a_topic_stops_once_the_event_has_passed() -> None:
-    """Positions rise: what comes a while after the event's place can only be later events."""
-    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
-    assert not passage.take(Raw(0, NOW, b"", envelope(SEQ - 1)))
-    assert not passage.take(Raw(1, NOW, b"", TICK))
-    assert not passage.take(Raw(1, NOW + 1, b"", envelope()))
-    assert not passage.take(Raw(2, NOW + 1 + GRACE_MS, b"", envelope(SEQ + 1)))
-    assert passage.take(Raw(3, NOW + 2 + GRACE_MS, b"", envelope(SEQ + 2)))
-    assert passage.take(Raw(4, NOW + 2 + GRACE_MS, b"", TICK))
-    absent = Passage(ABOUT, "route", "events.high", decode_envelope)
-    assert not absent.take(Raw(0, NOW, b"", envelope(SEQ + 1)))
-    assert absent.take(Raw(1, NOW + 1 + GRACE_MS, b"", envelope(SEQ + 2)))
-    assert absent.found is None
-
-
-def test_reading_a_busy_topic_stops_after_so_many_records() -> None:
-    """Where many events pass in a short time, copies are looked for among the next ones only."""
-    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
-    records = [Raw(0, NOW, b"", envelope()), *[Raw(1, NOW, b"", envelope(SEQ + 1))] * GRACE_RECORDS]
-    assert [passage.take(record) for record in records] == [False] * GRACE_RECORDS + [True]
-
-
-def test_a_record_is_before_the_event_or_not() -> None:
-    """By this the event's place in a topic is found without reading what lies before it."""
-    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
-    assert [passage.reached(Raw(0, NOW, b"", envelope(SEQ + step))) for step in (-1, 0, 1)] == [False, True, True]
-
-
 def test_how_far_the_event_came() -> None:
     """Its envelopes, each with the time at which the next stage met it."""
     passages = [Passage(ABOUT, "stage", topic, decode_envelope) for topic in ("events.high", "notifications.high")]
@@ -250,15 +210,6 @@ def test_id_is_found_in_events_and_in_what_is_none() -> None:
     assert not carries(broken, "another", "e1", None)
 
 
-def test_session_markers_are_passed_over() -> None:
-    """They lie between the records of a topic, and say nothing of any event."""
-    passage = Passage(ABOUT, "route", "events.high", decode_envelope)
-    marker = Raw(0, NOW, None, None, HEADERS)
-    assert [passage.take(record) for record in (marker, Raw(1, NOW, None, envelope()), marker)] == [False] * 3
-    assert passage.found is not None
-    assert passage.copies == 0
-
-
 def coded(device: str, code: str, seq: int = SEQ, account: str = ACCOUNT) -> Outcome:
     """What a device said of one item."""
     return Outcome("acked", account, seq, (device,), code, since=seq - 1, lane=ANY_LANE)
@@ -278,3 +229,11 @@ def test_what_a_device_said_of_an_item() -> None:
         "tv": ("acked", "failed"), "phone": ("acked", "ignored"), "pad": ("stored", ""), "car": ("acked", ""),
     }  # fmt: skip
     assert trace.verdict == "delivered to 3 of 4 devices; 1 ignored, 1 failed"
+
+
+def test_outcomes_that_cannot_be_read_are_named() -> None:
+    """Those of the account, as far as can be told: the others are not looked at."""
+    trace = traced(reports=[Raw(1, NOW, b"", ACCOUNT.encode()), Raw(2, NOW, b"", b"\xc1"), outcomes("route")])
+    (told,) = trace.unread
+    assert told.startswith("outcomes 3:1 cannot be read: ")
+    assert f"  {told}" in lines(trace)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from edge.oncall.trace import Letters, Reports, Subject, assemble, subject
+from edge.oncall.passage import Subject, subject
+from edge.oncall.trace import Letters, Reports, assemble
 from edge.oncall.tracing_text import as_object, lines
 from streams.deadletters import Origin, dead_letter
 from streams.outcomes import ANY_LANE, Outcome

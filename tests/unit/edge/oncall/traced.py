@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.oncall.trace import Letters, Passage, Reports, Trace, assemble, subject
+from edge.oncall.passage import Passage, subject
+from edge.oncall.trace import Letters, Reports, Trace, assemble
 from streams.envelope import VERSION, Envelope, Push, decode_envelope, decode_push, encode, position
 from streams.outcomes import Outcome, encode_outcomes
 from tests.unit.fakes import shipped_topology
