@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import ports, processes
-from deploy.local.config import Config, on_free_ports
+from deploy.local.config import Config, LocalError, on_free_ports
 from deploy.local.processes import Process
 from deploy.local.servers import Running, start, stop
 from deploy.local.topologies import sockets_only
@@ -119,7 +119,7 @@ def prefix(request: pytest.FixtureRequest) -> str:
 def _sweep() -> None:
     """Remove the instances of runs that were killed before they could do it."""
     for home in Path(tempfile.gettempdir()).glob(f"{HOMES}*"):
-        with suppress(OSError):  # another user's
+        with suppress(OSError, LocalError):  # another user's, gone meanwhile, or one that does not end: a later run's
             owner: Process | None = processes.read(home / OWNER)
             if owner and not owner.alive():
                 _remove(home)
