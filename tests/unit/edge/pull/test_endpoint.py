@@ -195,3 +195,26 @@ async def test_nothing_ends_unread_and_unnoticed(steps: list[tuple[str, int]]) -
             for seq, (lane, at) in scene.appended.items():
                 lost = since <= at <= scene.now - LIFE and seq > read.positions[lane]
                 assert not lost or read.is_over(scene.now)
+
+
+@pytest.mark.parametrize("head", [-1, 0, 4])
+@pytest.mark.parametrize("epoch", [0, 2 << 48])
+async def test_a_cursor_above_the_heads_is_believed(head: int, epoch: int) -> None:
+    """In good faith it is: a row is read before its head is raised, and heads that Redis lost are made anew of the rows
+    that are left. Whoever capped it would send again what was read; whoever refused it, would for as long as heads stay
+    low, or an edge knows the former epoch only. What comes is above it, for a new `ingest` has a higher epoch.
+    """
+    scene = Scene()
+    for _ in range(5):
+        scene.store(1)
+    scene.heads.heads = (0, head, 0, 0)
+    claimed = Cursor(cursors.fingerprint(ME.account), scene.now, (0, epoch + 5, 0, 0))
+    *items, cursor = await scene.pull(cursors.encode(claimed))
+    scene.now += HOUR
+    *more, cursor = await scene.pull(cursor)
+    assert (items, more) == ([], [])
+    assert cursors.decode(cursor, 4).positions == claimed.positions
+    scene.inbox.rows.append(row(1, epoch + 6, expires=(scene.now + LIFE) * 1000))
+    scene.heads.heads = (0, epoch + 6, 0, 0)
+    item, cursor = await scene.pull(cursor)
+    assert cursors.decode(item, 4).positions[1] == epoch + 6

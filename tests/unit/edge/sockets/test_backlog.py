@@ -150,6 +150,18 @@ async def test_what_is_sent_in_a_sync_is_as_of_what_the_device_had(scene: Scene)
     assert times() == begun + again
 
 
+@pytest.mark.parametrize("head", [-1, 0, 4])
+async def test_a_cursor_above_the_heads_is_believed(scene: Scene, head: int) -> None:
+    """It was read before its head was raised, or heads were lost and made anew of fewer rows; what comes is above."""
+    scene.inbox.rows = [row(0, 4), row(0, 9)]
+    scene.heads.heads = (head, -1, -1, -1)
+    scene.session.positions[0] = 9
+    session = await scene.greet()
+    assert (scene.link.items(), session.positions[0]) == ([], 9)
+    assert scene.push(0, 4, 12) == [200]
+    assert scene.link.items() == [12]
+
+
 async def test_a_fresh_start_is_as_of_its_beginning(scene: Scene) -> None:
     """The device has loaded the whole state by then."""
     scene.inbox.rows = [row(0, 9)]
