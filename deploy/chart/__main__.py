@@ -40,8 +40,8 @@ def pages() -> dict[Path, str]:
         CHART / "VALUES.md": values_page(),
         CHART / "files" / "topics.yaml": (ROOT / "topics.yaml").read_text(),
         **{CHART / "files" / "schemas" / each.name: each.read_text() for each in sorted(SCHEMAS.glob("*.json"))},
-        CHART / "files" / "rules.yaml": _yaml(groups(topology())),
-        **{CHART / "files" / "dashboards" / f"{name}.json": text for name, text in boards(topology()).items()},
+        CHART / "files" / "rules.yaml": _yaml(groups()),
+        **{CHART / "files" / "dashboards" / f"{name}.json": text for name, text in boards().items()},
     }
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from deploy.chart.values import Values
 from deploy.reference import described
+from streams.metrics import LATENCY
 from streams.settings import PREFIX, Settings
 
 Schema = dict[str, Any]
@@ -56,6 +57,7 @@ def values_schema() -> Schema:
         "properties": {variable(path): key for path in setting_paths() if path not in OWN},
         "additionalProperties": False,
     }
+    definitions["Objective"]["properties"]["seconds"]["enum"] = list(LATENCY)
     for struct in _structs(Values):
         _describe(definitions[struct.__name__], struct)
     properties["global"] = {"type": "object", "description": "Helm's own."}

@@ -26,6 +26,7 @@ from deploy.chart.kinds import (
     WorkerName,
 )
 from deploy.chart.workers import Worker
+from deploy.monitoring.objectives import OBJECTIVES, Objective
 
 #: Addresses of IPv4 that are nobody's on the open net, a cloud's metadata among them.
 _PRIVATE: Final = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
@@ -103,6 +104,7 @@ class Monitoring(Group):
     rules: The alerts, each with a section in docs/runbooks.md.
     dashboards: ConfigMaps that Grafana's sidecar loads.
     interval: Time between two scrapes.
+    objectives: What each lane is held to by the rules, by its name; a lane of your own topology needs one too.
     labels: Labels by which your Prometheus selects monitors and rules.
     dashboardLabels: Labels by which your Grafana selects dashboards.
     runbooks: Where the runbooks are published; alerts link there.
@@ -112,6 +114,7 @@ class Monitoring(Group):
     rules: bool = False
     dashboards: bool = False
     interval: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+s$")] = "15s"
+    objectives: dict[WorkerName, Objective] = msgspec.field(default_factory=lambda: dict(OBJECTIVES))
     labels: Labels = {}
     dashboard_labels: Labels = msgspec.field(default_factory=lambda: {"grafana_dashboard": "1"})
     runbooks: str = "docs/runbooks.md"

@@ -10,9 +10,6 @@ from grafana_foundation_sdk.builders import dashboard, prometheus, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
-from deploy.monitoring.objectives import Objective, objectives
-from streams.topology import Topology
-
 #: The data source that the reader chooses.
 _SOURCE: Final = "datasource"
 #: Of the release that the reader chooses.
@@ -28,42 +25,34 @@ class Panel(NamedTuple):
     queries: Mapping[str, str]
 
 
-def boards(topology: Topology) -> dict[str, str]:
+def boards() -> dict[str, str]:
     """JSON of each dashboard by its name."""
-    lanes = objectives(topology.lane_names())
-    panels = {"overview": _overview(lanes), **_PANELS}
-    return {name: _json(name, number, panels[name]) for number, name in enumerate(panels, 1)}
+    return {name: _json(name, number, _PANELS[name]) for number, name in enumerate(_PANELS, 1)}
 
 
-def _overview(lanes: Mapping[str, Objective]) -> tuple[Panel, ...]:
-    budget = {
-        f'1 - lockstep:slow_part:rate3d{{lane="{lane}"}} / {each.budget:.6g}': lane for lane, each in lanes.items()
-    }
-    burn = {f'lockstep:slow_part:rate1h{{lane="{lane}"}} / {each.budget:.6g}': lane for lane, each in lanes.items()}
-    return (
-        Panel("Budget left", "percentunit", "Of the latency budget, if the last 3 days went on for 30", budget),
-        Panel("Burn, 1 h", "none", "1: the budget lasts exactly 30 days. 14.4: a page", burn),
-        *_OVERVIEW,
-    )
-
-
-_OVERVIEW: Final = (
-    Panel("Probes lost", "percentunit", "Synthetic events that did not get to their device", {
-        'sum by (lane) (rate(lockstep_prober_probes_total{outcome="lost",HERE}[5m])) / '
-        "sum by (lane) (rate(lockstep_prober_probes_total{HERE}[5m]))": "{{lane}}",
-    }),
-    Panel("Probe, 99th percentile", "s", "From publish to device", {
-        "histogram_quantile(0.99, sum by (lane, le) "
-        "(rate(lockstep_prober_latency_seconds_bucket{HERE}[15m])))": "{{lane}}",
-    }),
-    Panel("Events in", "cps", "What route takes", {
-        'sum(rate(lockstep_records_total{stage="route",HERE}[1m]))': "route",
-    }),
-    Panel("Releases", "none", "More than one: a roll-out", {
-        "count by (version) (lockstep_build_info{HERE})": "{{version}}",
-    }),
-)  # fmt: skip
 _PANELS: Final[dict[str, tuple[Panel, ...]]] = {
+    "overview": (
+        Panel("Budget left", "percentunit", "Of the latency budget, if the last 3 days went on for 30", {
+            "1 - lockstep:latency_budget_burn:rate3d{HERE}": "{{lane}}",
+        }),
+        Panel("Burn, 1 h", "none", "1: the budget lasts exactly 30 days. 14.4: a page", {
+            "lockstep:latency_budget_burn:rate1h{HERE}": "{{lane}}",
+        }),
+        Panel("Probes lost", "percentunit", "Synthetic events that did not get to their device", {
+            'sum by (lane) (rate(lockstep_prober_probes_total{outcome="lost",HERE}[5m])) / '
+            "sum by (lane) (rate(lockstep_prober_probes_total{HERE}[5m]))": "{{lane}}",
+        }),
+        Panel("Probe, 99th percentile", "s", "From publish to device", {
+            "histogram_quantile(0.99, sum by (lane, le) "
+            "(rate(lockstep_prober_latency_seconds_bucket{HERE}[15m])))": "{{lane}}",
+        }),
+        Panel("Events in", "cps", "What route takes", {
+            'sum(rate(lockstep_records_total{stage="route",HERE}[1m]))': "route",
+        }),
+        Panel("Releases", "none", "More than one: a roll-out", {
+            "count by (version) (lockstep_build_info{HERE})": "{{version}}",
+        }),
+    ),
     "lanes": (
         Panel("Oldest unprocessed event", "s", "How late a lane is, whatever its rate", {
             "max by (lane, stage) (lockstep_oldest_unprocessed_event_age_seconds{HERE})": "{{lane}} {{stage}}",

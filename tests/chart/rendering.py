@@ -32,9 +32,9 @@ def profile(name: str) -> Object:
     return values
 
 
-def render(values: Mapping[str, Any]) -> list[Object]:
+def render(values: Mapping[str, Any], release: str = RELEASE) -> list[Object]:
     """All objects, hooks too. Raises HelmError."""
-    texts = chart().render(dict(values), name=RELEASE, namespace=NAMESPACE)
+    texts = chart().render(dict(values), name=release, namespace=NAMESPACE)
     return [each for name, text in texts.items() if name.endswith(".yaml") for each in parsed(text)]
 
 
@@ -50,6 +50,14 @@ _Loader.yaml_implicit_resolvers = {
 def parsed(text: str) -> list[Object]:
     """The objects of a manifest."""
     return [each for each in yaml.load_all(text, Loader=_Loader) if each]
+
+
+def rule_groups(values: Mapping[str, Any], release: str = RELEASE) -> list[Object]:
+    """The groups of rules of a release."""
+    made = render({**values, "monitoring": {"rules": True, **values.get("monitoring", {})}}, release)
+    [rules] = of_kind(made, "PrometheusRule").values()
+    groups: list[Object] = rules["spec"]["groups"]
+    return groups
 
 
 def notes(values: Mapping[str, Any]) -> str:
@@ -86,11 +94,9 @@ def containers(spec: Object) -> Iterator[Object]:
 
 
 def golden(name: str) -> str:
-    """A profile as it is committed: what other files hold whole, rules and dashboards, is left out."""
+    """A profile as it is committed: what other files hold whole, dashboards, is left out."""
     objects = sorted(render(profile(name)), key=lambda each: (each["kind"], each["metadata"]["name"]))
     for each in objects:
-        if each["kind"] == "PrometheusRule":
-            each["spec"] = "files/rules.yaml"
         if each["kind"] == "ConfigMap" and not {"LOCKSTEP_TOPOLOGY"} <= set(each["data"]):
             each["data"] = sorted(each["data"])
     text: str = yaml.safe_dump_all(objects, width=120)

@@ -5,31 +5,41 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from unittest.mock import MagicMock
 
+import helm_python
 import promql_parser
 import pytest
-import yaml
 
 from deploy.chart.__main__ import topology
-from deploy.monitoring.objectives import NoObjective, objectives
+from deploy.monitoring.objectives import OBJECTIVES
 from edge.health import export as export_edge
 from edge.prober import Prober
 from edge.prober import export as export_prober
 from streams.client_metrics import ClientMetrics
 from streams.metrics import Metrics
 from streams.worker import export, export_agents
-from tests.chart.rendering import CHART, Object, of_kind, profile, render
+from tests.chart.rendering import CHART, NAMESPACE, RELEASE, Object, of_kind, profile, render, rule_groups
 from tests.unit.fakes import ROOT
 
-RULES: Final = CHART / "files" / "rules.yaml"
-GROUPS: Final[list[dict[str, Any]]] = yaml.safe_load(RULES.read_text())["groups"]
-ALERTS: Final = [rule for group in GROUPS for rule in group["rules"] if "alert" in rule]
+#: Of a release where every worker runs.
+ON: Final = {"workers": {name: {"enabled": True} for name in topology().workers}}
+GROUPS: Final = rule_groups(ON)
+RULES: Final[list[Object]] = [rule for group in GROUPS for rule in group["rules"]]
+ALERTS: Final = [rule for rule in RULES if "alert" in rule]
 LATENCY = 'lockstep_end_to_end_latency_seconds_{}{{lane="{}"{}}}'
+TOPOLOGY: Final = (ROOT / "topics.yaml").read_text()
+#: A lane, and the worker of it, that the topology as shipped does not have.
+OWN: Final = {
+    "topology": re.sub(r"\blow\b", "sleepy", TOPOLOGY),
+    "workers": {"low": None},
+    "monitoring": {"objectives": {"sleepy": {"seconds": 30, "percent": 95}}},
+}
 
 
 class Case(NamedTuple):
@@ -124,9 +134,17 @@ def promtool(*arguments: str) -> str:
     return done.stdout
 
 
-def test_the_rules_are_well_formed() -> None:
-    """By Prometheus itself."""
-    assert "SUCCESS" in promtool("check", "rules", str(RULES))
+def written(groups: list[Object], directory: Path) -> Path:
+    """The rules as a file for Prometheus."""
+    path = directory / f"rules-{len(list(directory.iterdir()))}.yaml"
+    path.write_text(json.dumps({"groups": groups}))
+    return path
+
+
+def test_the_rules_are_well_formed(tmp_path: Path) -> None:
+    """By Prometheus itself; no word of the file that they are made from is left."""
+    assert "SUCCESS" in promtool("check", "rules", str(written(GROUPS, tmp_path)))
+    assert not re.search(r"HERE|NAMESPACE|RELEASE|LANE|SECONDS|PERCENT|WORKER", json.dumps(GROUPS))
 
 
 def test_every_alert_has_a_case() -> None:
@@ -138,20 +156,84 @@ def test_every_alert_has_a_case() -> None:
 def test_an_alert_fires_on_what_it_is_for_and_is_silent_otherwise(name: str, tmp_path: Path) -> None:
     """`promtool query` over the two sets of series: the alert's names of lanes or components, and none."""
     case = CASES[name]
-    assert _firing(name, case.fires, case.at, tmp_path) > 0
-    assert _firing(name, case.silent, case.at, tmp_path) == 0
+    assert _firing(name, of(case.fires), case.at, tmp_path) > 0
+    assert _firing(name, of(case.silent), case.at, tmp_path) == 0
 
 
-def _firing(name: str, series: dict[str, str], at: str, directory: Path) -> int:
+@pytest.mark.parametrize("name", CASES)
+def test_an_alert_is_about_its_own_release(name: str, tmp_path: Path) -> None:
+    """It is silent beside others that are ill, and those that are well do not hide what it is for."""
+    case = CASES[name]
+    assert _firing(name, of(case.silent) | _elsewhere(case.fires), case.at, tmp_path) == 0
+    assert _firing(name, of(case.fires) | _elsewhere(case.silent), case.at, tmp_path) > 0
+
+
+def _elsewhere(series: Mapping[str, str]) -> dict[str, str]:
+    """Those of another release in the namespace, and of one of the same name in another."""
+    return of(series, "other") | of(series, RELEASE, "elsewhere")
+
+
+def test_two_releases_in_one_prometheus_ring_on_their_own(tmp_path: Path) -> None:
+    """The same alerts of both are two to an Alertmanager, and each recording has its release's series."""
+    case = CASES["LockstepLatencyBudgetBurns"]
+    both = [*_named(GROUPS, RELEASE), *_named(rule_groups(ON, "other"), "other")]
+    series = of(case.fires) | of(case.silent, "other")
+    assert _firing("LockstepLatencyBudgetBurns", series, case.at, tmp_path, both, 'release="ls"') > 0
+    assert _firing("LockstepLatencyBudgetBurns", series, case.at, tmp_path, both, 'release!="ls"') == 0
+    for rule in RULES:
+        assert {"namespace": NAMESPACE, "release": RELEASE}.items() <= rule["labels"].items()
+
+
+def _named(groups: list[Object], release: str) -> list[Object]:
+    return [{**group, "name": f"{release}-{group['name']}"} for group in groups]
+
+
+@pytest.mark.parametrize(
+    ("name", "series", "at"),
+    [
+        ("LockstepLatencyBudgetBurns", _latency("sleepy", "30.0", 90, 1000), "1h"),
+        ("LockstepEventsWait", {'lockstep_oldest_unprocessed_event_age_seconds{lane="sleepy"}': "301+0x60"}, "30m"),
+        ("LockstepWorkerAway", {'lockstep_assigned_partitions{component="sleepy"}': "0+0x60"}, "30m"),
+    ],
+)
+def test_lanes_and_workers_of_ones_own_are_watched(name: str, series: dict[str, str], at: str, tmp_path: Path) -> None:
+    """By the objective given; nobody watches those of the topology as shipped that are not there."""
+    groups = rule_groups(OWN)
+    assert _firing(name, of(series), at, tmp_path, groups, 'component=~"sleepy|"') > 0
+    labels = [rule["labels"] for group in groups for rule in group["rules"]]
+    assert {each["lane"] for each in labels if "lane" in each} == {"critical", "high", "normal", "sleepy", "all"}
+    assert "low" not in {each.get("component") for each in labels}
+
+
+def test_a_lane_without_an_objective_is_refused() -> None:
+    """Its alerts would be blind; where there are no rules none is needed."""
+    values = {"topology": OWN["topology"], "workers": OWN["workers"]}
+    with pytest.raises(helm_python.HelmError, match=r"monitoring\.objectives\.sleepy: missing"):
+        rule_groups(values)
+    assert render(values)
+
+
+def of(series: Mapping[str, str], release: str = RELEASE, namespace: str = NAMESPACE) -> dict[str, str]:
+    """Series as they are after the relabelling of a PodMonitor."""
+    labels = f'namespace="{namespace}",release="{release}"'
+    parts = {name.partition("{")[::2]: values for name, values in series.items()}
+    return {f"{name}{{{labels}{',' if rest else ''}{rest or '}'}": values for (name, rest), values in parts.items()}
+
+
+def _firing(
+    name: str, series: dict[str, str], at: str, directory: Path, groups: list[Object] = GROUPS, which: str = ""
+) -> int:
     """How many alerts of that name fire: what promtool says it got where a test expects none."""
-    alert = f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0)'
+    alert = f'count(ALERTS{{alertname="{name}",alertstate="firing",{which}}}) or vector(0)'
     test = {
         "interval": "1m",
         "input_series": [{"series": each, "values": values} for each, values in series.items()],
         "promql_expr_test": [{"expr": alert, "eval_time": at, "exp_samples": [{"labels": "{}", "value": -1}]}],
     }
     file = directory / "test.yaml"
-    file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
+    file.write_text(
+        json.dumps({"rule_files": [str(written(groups, directory))], "evaluation_interval": "1m", "tests": [test]})
+    )
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     got = re.search(r"got: *\[?\s*(?:Labels: *)?\{\} +(?:Value: *)?([0-9.]+)", done.stdout + done.stderr, re.IGNORECASE)
     assert got, done.stdout + done.stderr
@@ -160,23 +242,16 @@ def _firing(name: str, series: dict[str, str], at: str, directory: Path) -> int:
 
 @pytest.mark.parametrize("platforms", [(), ("push-apns", "push-fcm")])
 def test_nobody_is_paged_for_a_worker_that_is_off(platforms: tuple[str, ...]) -> None:
-    """Who runs is asked after, and nobody else; all other rules are there as they were generated."""
+    """Who runs is asked after, and nobody else; all other rules are there whoever runs."""
     objects = render(profile("prod") | {"workers": {name: {"enabled": True} for name in platforms}})
     [made] = of_kind(objects, "PrometheusRule").values()
-    groups: list[Object] = made["spec"]["groups"]
-    rules = [rule for group in groups for rule in group["rules"]]
+    rules = [rule for group in made["spec"]["groups"] for rule in group["rules"]]
     away = {rule["labels"]["component"] for rule in rules if rule.get("alert") == "LockstepWorkerAway"}
     running = {name.removeprefix("ls-lockstep-") for name in of_kind(objects, "Deployment")}
     assert away == running & set(topology().workers)
     assert set(platforms) < away < set(topology().workers)
-    assert [_others(group) for group in groups] == [_others(group) for group in GROUPS]
-
-
-def _others(group: Object) -> Object:
-    """A group without the alerts on workers that are away, and without the addresses of runbooks."""
-    kept = [rule for rule in group["rules"] if rule.get("alert") != "LockstepWorkerAway"]
-    plain = [{**rule, "annotations": rule.get("annotations", {}).get("summary")} for rule in kept]
-    return {**group, "rules": plain}
+    others = [rule for rule in RULES if rule.get("alert") != "LockstepWorkerAway"]
+    assert [rule for rule in rules if rule.get("alert") != "LockstepWorkerAway"] == others
 
 
 def names_of(expression: str) -> set[str]:
@@ -210,12 +285,11 @@ def exported() -> frozenset[str]:
 
 def test_every_metric_of_a_rule_is_exported() -> None:
     """By its name in the code, or it is a recording of another rule."""
-    recorded = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
+    recorded = {rule["record"] for rule in RULES if "record" in rule}
     known = exported()
-    for group in GROUPS:
-        for rule in group["rules"]:
-            for name in names_of(rule["expr"]) - recorded:
-                assert plain(name) in known, name
+    for rule in RULES:
+        for name in names_of(rule["expr"]) - recorded:
+            assert plain(name) in known, name
 
 
 DASHBOARDS: Final = sorted((CHART / "files" / "dashboards").glob("*.json"))
@@ -224,7 +298,7 @@ DASHBOARDS: Final = sorted((CHART / "files" / "dashboards").glob("*.json"))
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_every_query_of_a_dashboard_reads_what_is_exported(path: Path) -> None:
     """Well-formed, each with a letter of its own, of the release that the reader chose."""
-    recorded = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
+    recorded = {rule["record"] for rule in RULES if "record" in rule}
     panels = json.loads(path.read_text())["panels"]
     assert len(panels) >= 3
     for panel in panels:
@@ -233,8 +307,8 @@ def test_every_query_of_a_dashboard_reads_what_is_exported(path: Path) -> None:
         for target in panel["targets"]:
             names = names_of(target["expr"])
             assert names, target["expr"]
+            assert 'namespace=~"$namespace",release=~"$release"' in target["expr"]
             for name in names - recorded:
-                assert 'namespace=~"$namespace"' in target["expr"]
                 assert plain(name) in exported(), name
 
 
@@ -254,13 +328,6 @@ def test_every_alert_has_its_runbook_and_the_other_way_round() -> None:
 def test_the_table_of_objectives_is_that_of_the_rules() -> None:
     """docs/runbooks.md says what the alerts hold lanes to."""
     rows = re.findall(r"^\| (\w+) \| ([\d.]+) s \| ([\d.]+) % \|$", (ROOT / "docs" / "runbooks.md").read_text(), re.M)
-    held = objectives(topology().lane_names())
-    assert {lane: (float(within), round(float(part) / 100, 6)) for lane, within, part in rows} == {
-        lane: (each.seconds, each.part) for lane, each in held.items()
-    }
-
-
-def test_a_lane_without_an_objective_is_refused() -> None:
-    """Its alerts would be blind."""
-    with pytest.raises(NoObjective, match="lane sleepy"):
-        objectives(["high", "sleepy"])
+    held = {lane: (float(within), float(part)) for lane, within, part in rows}
+    assert held == {lane: (each.seconds, each.percent) for lane, each in OBJECTIVES.items()}
+    assert set(held) == set(topology().lane_names())

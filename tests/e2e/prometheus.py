@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -17,10 +17,11 @@ import yaml
 
 from deploy.local.pipeline import Member
 from deploy.local.ports import free_ports
+from tests.chart.rendering import NAMESPACE, RELEASE, Object
 from tests.e2e.household import until
 
-#: What the PodMonitor adds to every series, for dashboards to choose by.
-LABELS: Final = {"namespace": "notify", "release": "ls"}
+#: What the PodMonitor adds to every series, for rules and dashboards to choose by.
+LABELS: Final = {"namespace": NAMESPACE, "release": RELEASE}
 _COMPARISONS: Final = frozenset({"==", "!=", ">", "<", ">=", "<="})
 
 
@@ -70,10 +71,10 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(directory: Path, members: list[Member], groups: Mapping[str, Any]) -> Iterator[Prometheus]:
+def prometheus(directory: Path, members: list[Member], groups: list[Object]) -> Iterator[Prometheus]:
     """It looks at each member once a second, and evaluates these rules as often."""
     [port] = free_ports(1)
-    often = {"groups": [{**group, "interval": "1s"} for group in groups["groups"]]}
+    often = {"groups": [{**group, "interval": "1s"} for group in groups]}
     (directory / "rules.yaml").write_text(yaml.safe_dump(often))
     targets = [
         {
@@ -117,8 +118,8 @@ def _operands(node: Any) -> Iterator[str]:
     elif kind == "BinaryExpr" and (filters(node) or str(node.op) in ("and", "unless")):
         yield from _operands(node.lhs)
         yield from _operands(node.rhs)
-    elif kind != "NumberLiteral":
-        yield node.prettify()
+    elif "lockstep" in (text := node.prettify()):  # not a number
+        yield text
 
 
 def filters(node: Any) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 
+from deploy.chart.workers import WORKERS
 from deploy.monitoring.dashboards import boards
-from deploy.monitoring.rules import groups
 from streams.check import load_file
 from streams.topology import Topology
+from tests.chart.rendering import Object, rule_groups
 from tests.e2e.events import home_of, publish
 from tests.e2e.household import Household, until
 from tests.e2e.prometheus import LABELS, Prometheus, operands, prometheus
@@ -30,12 +31,26 @@ def topology(running: System) -> Topology:
 
 
 @pytest.fixture(scope="module")
-def metrics(running: System, topology: Topology, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def groups(running: System) -> list[Object]:
+    """The rules of a release with its topology."""
+    text = Path(running.pipeline.environment["LOCKSTEP_TOPOLOGY"]).read_text()
+    text = re.sub(r"^schemas: .*$", "schemas: schemas", text, flags=re.MULTILINE)  # a path of this machine here
+    return rule_groups({"topology": text, "workers": dict.fromkeys(WORKERS)})
+
+
+@pytest.fixture(scope="module")
+def rules(groups: list[Object]) -> list[Object]:
+    """All of them."""
+    return [rule for group in groups for rule in group["rules"]]
+
+
+@pytest.fixture(scope="module")
+def metrics(running: System, groups: list[Object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """It scrapes every process, a prober too, which keeps all lanes busy."""
     url = f"http://127.0.0.1:{running.pipeline.environment['LOCKSTEP_EDGE__PORT']}"
     prober = running.pipeline.start("prober", "prober", "--url", url, "--interval", "1s")
     members = [*(member(running, name) for name in MEMBERS), prober]
-    with prometheus(tmp_path_factory.mktemp("prometheus"), members, groups(topology)) as made:
+    with prometheus(tmp_path_factory.mktemp("prometheus"), members, groups) as made:
         try:
             yield made
         finally:
@@ -63,19 +78,18 @@ def chosen(query: str) -> str:
     return query
 
 
-def guards(query: str, rules: list[dict[str, Any]]) -> list[str]:
+def guards(query: str, rules: list[Object]) -> list[str]:
     """What rules compare that record what the query reads: they record nothing while too little comes to judge by."""
     return [part for rule in rules if rule.get("record", "nothing") in query for part in operands(rule["expr"])]
 
 
-async def test_every_query_of_every_dashboard_has_an_answer(busy: Prometheus, topology: Topology) -> None:
+async def test_every_query_of_every_dashboard_has_an_answer(busy: Prometheus, rules: list[Object]) -> None:
     """Each shows at least one series, be it of zeros; and the variables find what to choose from."""
-    dashboards = [json.loads(text) for text in boards(topology).values()]
+    dashboards = [json.loads(text) for text in boards().values()]
     queries = [
         chosen(target["expr"]) for board in dashboards for panel in board["panels"] for target in panel["targets"]
     ]
     assert len(queries) > 30
-    rules = [rule for group in groups(topology)["groups"] for rule in group["rules"]]
     await busy.answers([asked for query in queries for asked in guards(query, rules) or [query]])
     for board in dashboards:
         for variable in board["templating"]["list"]:
@@ -84,26 +98,23 @@ async def test_every_query_of_every_dashboard_has_an_answer(busy: Prometheus, to
                 assert values == {LABELS[found[2]]}
 
 
-async def test_every_rule_is_evaluated_and_rings_nobody(busy: Prometheus, topology: Topology) -> None:
+async def test_every_rule_is_evaluated_and_rings_nobody(
+    busy: Prometheus, rules: list[Object], topology: Topology
+) -> None:
     """What it compares has series, so that its silence says that all is well; what it records is there."""
-    rules: list[dict[str, Any]] = [rule for group in groups(topology)["groups"] for rule in group["rules"]]
     compared = [part for rule in rules for part in operands(rule["expr"])]
     await busy.answers([asked for part in compared for asked in guards(part, rules) or [part]])
-    await busy.answers([f'lockstep:slow_part:rate5m{{lane="{lane}"}}' for lane in topology.lane_names()])
+    await busy.answers([f'lockstep:latency_budget_burn:rate5m{{lane="{lane}"}}' for lane in topology.lane_names()])
     found = busy.rules()
     assert len(found) == len(rules)
     assert [(rule["name"], rule.get("lastError")) for rule in found if rule["health"] != "ok"] == []
     assert {rule["name"] for rule in found if rule.get("state") == "firing"} <= {SLOW}
 
 
-async def test_conservation_is_a_proven_zero(busy: Prometheus, topology: Topology) -> None:
+async def test_conservation_is_a_proven_zero(busy: Prometheus, rules: list[Object]) -> None:
     """Records taken are accounted for in every stage and lane."""
     [drift] = [
-        part
-        for group in groups(topology)["groups"]
-        for rule in group["rules"]
-        if rule.get("alert") == "LockstepConservationDrifts"
-        for part in operands(rule["expr"])
+        part for rule in rules if rule.get("alert") == "LockstepConservationDrifts" for part in operands(rule["expr"])
     ]
 
     def balanced() -> bool:

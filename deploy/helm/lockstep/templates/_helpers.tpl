@@ -63,6 +63,11 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ .root.Values.config.topic_prefix | default "" }}{{ .worker }}
 {{- end -}}
 
+{{/* Labels of the series of this release, as the PodMonitor makes them. */}}
+{{- define "lockstep.series" -}}
+namespace="{{ .Release.Namespace }}",release="{{ .Release.Name }}"
+{{- end -}}
+
 {{/* A setting as text: numbers as JSON writes them, without exponent. */}}
 {{- define "lockstep.text" -}}
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
@@ -160,6 +165,9 @@ data:
 {{- if and .Values.schemas (not $topology.schemas) }}{{ fail "schemas: topology has no key `schemas` that names their directory" }}{{ end -}}
 {{- if $topology.schemas }}{{ if not (regexMatch "^[a-z][a-z0-9-]*$" $topology.schemas) }}{{ fail (printf "topology: schemas: %s: must be a name of one level, such as schemas" $topology.schemas) }}{{ end }}{{ end -}}
 {{- if and (eq (dig "ingest" "schemas" "ignore" .Values.config) "enforce") (not (fromJson (include "lockstep.schemas" .))) }}{{ fail "config.ingest.schemas: enforce, but there are no schemas: give those of your topology in schemas" }}{{ end -}}
+{{- range $lane, $_ := ternary $topology.lanes dict .Values.monitoring.rules -}}
+{{- if not (get $.Values.monitoring.objectives $lane) }}{{ fail (printf "monitoring.objectives.%s: missing: without it nobody would be told that lane %s of topics.yaml is late" $lane $lane) }}{{ end -}}
+{{- end -}}
 {{- if and .Values.console.enabled .Values.console.ingress.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.operators) }}{{ fail "console.ingress: name its controller in networkPolicy.operators, or nobody gets through" }}{{ end -}}
 {{- if and .Values.edge.ingress.enabled .Values.edge.route.enabled }}{{ fail "edge.ingress and edge.route: enable one of them" }}{{ end -}}
 {{- if and .Values.edge.route.enabled (not .Values.edge.route.parents) }}{{ fail "edge.route.parents: name the Gateway that the route belongs to" }}{{ end -}}
