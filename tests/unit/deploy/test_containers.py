@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import yaml
 
 from streams.check import load
@@ -38,3 +39,13 @@ def test_compose_runs_every_worker_that_needs_no_credentials() -> None:
         read_settings(each["environment"])
         assert each["read_only"] is True
         assert set(each["depends_on"]) <= set(services)
+
+
+@pytest.mark.parametrize(("store", "image"), [("kafka", "apache/kafka"), ("cassandra", "cassandra")])
+@pytest.mark.parametrize("path", ["deploy/docker/compose.yaml", "examples/stores.yaml"])
+def test_stores_in_containers_are_of_the_version_that_the_tests_run(store: str, image: str, path: str) -> None:
+    """deploy/local/*.pom.xml name it: for Cassandra to the release, for Kafka to the patch."""
+    artifacts = rf"<groupId>org\.apache\.{store}</groupId>\s+<artifactId>.*</artifactId>\s+<version>(.+)</version>"
+    [tested] = set(re.findall(artifacts, (ROOT / f"deploy/local/{store}.pom.xml").read_text()))
+    [found] = re.findall(rf"image: {image}:(\S+)", (ROOT / path).read_text())
+    assert found == tested or (store == "cassandra" and tested.startswith(f"{found}."))
