@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Final, NamedTuple
+from functools import partial
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -15,6 +15,8 @@ from edge.bodies import read_small
 from edge.console.answers import as_json
 from edge.console.door import API, Door
 from edge.console.dry.run import DryRun, Judged
+from edge.console.dry.sample import Range, Sample, samples
+from edge.console.dry.tally import End, Tally, Twice
 from edge.console.index.store import INGEST
 from edge.console.index.words import event_id
 from edge.console.kafka import Topics
@@ -28,9 +30,6 @@ from streams.settings import Settings
 from streams.topology import Duration, Merge, Name, Topology, milliseconds
 from streams.transport.client import Reader
 
-#: Events that are judged at most: whole partitions, so whole accounts, as many as fit.
-MOST: Final = 100_000
-EXAMPLES: Final = 20
 _MINUTE: Final = 60_000
 
 
@@ -46,24 +45,6 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _question = msgspec.json.Decoder(Question).decode
-
-
-class Range(NamedTuple):
-    """Offsets [start, end) of a partition; those before `first` are read so that duplicates of theirs are known."""
-
-    partition: int
-    start: int
-    first: int
-    end: int
-
-
-class Twice(NamedTuple):
-    """An event of the use case, judged by the rules of now and by the others."""
-
-    partition: int
-    record: Record
-    now: Judged
-    then: Judged
 
 
 class WhatIf:
@@ -92,29 +73,16 @@ class WhatIf:
             return as_json(await self._topics.read(lambda source: self._answer(source, question, other)))
 
     def _answer(self, source: Reader, question: Question, other: Topology) -> dict[str, Any]:
-        now = int(time.time() * 1000)
-        since = now - question.minutes * _MINUTE
-        ranges = self._ranges(source, since)
-        chosen = list(_fitting(ranges))
+        until = int(time.time() * 1000)
+        since = until - question.minutes * _MINUTE
         types = set(self._topology.use_cases[question.use_case].types)
         topic_id = ingest_topic_id(self._settings)
-        pairs = [pair for each in chosen for pair in self._judge(source, each, topic_id, other) if _type(pair) in types]
-        windows = [milliseconds(lane.window) for lane in self._topology.lanes.values()]
-        differing = [pair for pair in pairs if _end(pair.now) != _end(pair.then)]
-        return {
-            "events": len(pairs),
-            "changed": len(differing),
-            "window": {"from": min((pair.record.timestamp for pair in pairs), default=since), "to": now},
-            "asked": {"from": since, "to": now},
-            "partitions": {"judged": len(chosen), "of": len(ranges)},
-            "now": _counts([pair.now for pair in pairs]),
-            "then": _counts([pair.then for pair in pairs]),
-            "delay_ms": {
-                "now": _delays([pair.now for pair in pairs], windows),
-                "then": _delays([pair.then for pair in pairs], windows),
-            },
-            "examples": [self._example(pair) for pair in differing[-EXAMPLES:]],
-        }
+        tally = Tally(since)
+        read = partial(source.read, self._settings.topic_prefix + INGEST)
+        for sample in samples(self._ranges(source, since), read):
+            pairs = self._judge(sample, topic_id, other)
+            tally.add((pair for pair in pairs if _type(pair.record) in types), sample, self._example)
+        return tally.told(until, self._topology.partitions)
 
     def _ranges(self, source: Reader, since: int) -> list[Range]:
         name = self._settings.topic_prefix + INGEST
@@ -127,27 +95,26 @@ class WhatIf:
             found.append(Range(partition, start, first, end))
         return found
 
-    def _judge(self, source: Reader, where: Range, topic_id: bytes, other: Topology) -> Iterator[Twice]:
-        name = self._settings.topic_prefix + INGEST
-        records = list(source.read(name, where.partition, where.start, where.end))
-        both = [
-            asyncio.run(DryRun(self._settings, topology, where.partition, topic_id).judge(records))
-            for topology in (self._topology, other)
-        ]
-        for record, now, then in zip(records, *both, strict=True):
-            if record.offset >= where.first:
-                yield Twice(where.partition, record, now, then)
+    def _judge(self, sample: Sample, topic_id: bytes, other: Topology) -> Iterator[Twice]:
+        windows = [milliseconds(lane.window) for lane in self._topology.lanes.values()]
+        both = []
+        for topology in (self._topology, other):
+            run = DryRun(self._settings, topology, sample.partition, topic_id)
+            both.append([_end(judged, windows) for judged in asyncio.run(run.judge(sample.records))])
+        for record, now, then in zip(sample.records, *both, strict=True):
+            if record.offset >= sample.first:
+                yield Twice(record, now, then)
 
-    def _example(self, pair: Twice) -> dict[str, Any]:
+    def _example(self, partition: int, pair: Twice) -> dict[str, Any]:
         record = pair.record
-        where = {"partition": pair.partition, "offset": record.offset, "at": record.timestamp}
+        where = {"partition": partition, "offset": record.offset, "at": record.timestamp}
         account = (record.key or b"").decode(errors="replace")
-        event = where | {"id": event_id(record), "account": account, "type": _type(pair)}
+        event = where | {"id": event_id(record), "account": account, "type": _type(record)}
         return {"event": event, "now": self._shown(pair.now), "then": self._shown(pair.then)}
 
-    def _shown(self, judged: Judged) -> dict[str, Any]:
-        lane = self._topology.lane_names()[judged.routed.lane] if judged.routed else None
-        return {"outcome": _end(judged)[0], "why": judged.said.outcome.detail if judged.said else "", "lane": lane}
+    def _shown(self, end: End) -> dict[str, Any]:
+        lane = self._topology.lane_names()[end.lane] if end.lane >= 0 else None
+        return {"outcome": end.kind, "why": end.why, "lane": lane}
 
 
 def changed(topology: Topology, question: Question) -> Topology:
@@ -175,49 +142,17 @@ def _without_none(value: Any) -> Any:
     return value
 
 
-def _fitting(ranges: Sequence[Range]) -> Iterator[Range]:
-    """As many partitions as make no more than MOST events; of the first, if need be, its end."""
-    left = MOST
-    for each in ranges:
-        size = each.end - each.start
-        if size <= left:
-            left -= size
-            yield each
-        elif left == MOST:
-            start = each.end - MOST
-            yield each._replace(start=start, first=max(each.first, start))
-            return
-        else:
-            return
-
-
-def _type(pair: Twice) -> str:
-    record = pair.record
+def _type(record: Record) -> str:
     try:
         return decode(record.key, record.value, record.headers).type
     except BadEvent:
         return ""
 
 
-def _end(judged: Judged) -> tuple[str, int]:
-    """What became of an event, and in which lane."""
-    lane = judged.routed.lane if judged.routed else -1
-    return judged.said.outcome.kind if judged.said else "delivered", lane
-
-
-def _counts(judged: Sequence[Judged]) -> dict[str, int]:
-    kinds = Counter(_end(each)[0] for each in judged)
-    return dict.fromkeys(("delivered", "stale", "duplicate", "merged", "superseded"), 0) | kinds
-
-
-def _delays(judged: Sequence[Judged], windows: Sequence[int]) -> dict[str, int]:
-    """For how long events wait until the merge window of their lane ends, ms."""
-    held = sorted(_held(each, windows) for each in judged if each.routed)
-    if not held:
-        return {"p50": 0, "p99": 0, "max": 0}
-    return {"p50": held[len(held) // 2], "p99": held[min(len(held) - 1, len(held) * 99 // 100)], "max": held[-1]}
-
-
-def _held(judged: Judged, windows: Sequence[int]) -> int:
-    length = windows[judged.routed.lane] if judged.routed else 0
-    return length - judged.at % length if length else 0
+def _end(judged: Judged, windows: Sequence[int]) -> End:
+    """What is kept of a judged event; `windows` are those of the lanes, ms."""
+    kind, why = (judged.said.outcome.kind, judged.said.outcome.detail) if judged.said else ("delivered", "")
+    if judged.routed is None:
+        return End(kind, -1, why, None)
+    length = windows[judged.routed.lane]
+    return End(kind, judged.routed.lane, why, length - judged.at % length if length else 0)

@@ -117,6 +117,7 @@ async def test_what_if_a_use_case_mattered_for_a_shorter_time(reader: Browser, r
         places = await send(running, *late, fresh)
         asked = {"use_case": "diagnostics", "max_age": "30s", "minutes": 5}
         told = (await reader.post("what-if", asked)).body
+        assert told["left_out"]["records"] == 0
         assert told["then"]["stale"] - told["now"]["stale"] == 3
         assert told["now"]["delivered"] - told["then"]["delivered"] == 3
         examples = {(each["event"]["partition"], each["event"]["offset"]): each for each in told["examples"]}

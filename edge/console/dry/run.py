@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
+import msgspec
+
 from agents.notify import Notifier
 from agents.route import Router
 from edge.console.dry.stage import DryBatch, Kept, Table, never, stage_of
@@ -27,7 +29,8 @@ _AFTER: Final = 60_000  # ms: every window is over then
 class Judged(NamedTuple):
     """What became of one record of `ingest`; `at` is its append time, ms.
 
-    `said` is why it ended, if it did; `routed` and `notified` are the envelopes that it went on as.
+    `said` is why it ended, if it did; `routed` and `notified` are the envelopes that it went on as, without payloads:
+    memory is to hold many.
     """
 
     offset: int
@@ -112,7 +115,7 @@ class DryRun:
             for value in self._output.take(topic):
                 envelope = decode_envelope(value or b"")
                 row = rows[offset_of(envelope.seq)]
-                rows[row.offset] = row._replace(routed=envelope)
+                rows[row.offset] = row._replace(routed=_bare(envelope))
                 values.append((row.at, value or b""))
             if values:
                 await lane.take(values)
@@ -128,7 +131,11 @@ class DryRun:
         for lane in self.lanes:
             for envelope in lane.notified():
                 row = rows[offset_of(envelope.seq)]
-                rows[row.offset] = row._replace(notified=envelope)
+                rows[row.offset] = row._replace(notified=_bare(envelope))
+
+
+def _bare(envelope: Envelope) -> Envelope:
+    return msgspec.structs.replace(envelope, payload=b"")
 
 
 def _workers(topology: Topology) -> list[str]:

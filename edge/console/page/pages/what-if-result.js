@@ -18,9 +18,10 @@ export function Verdict({ result }) {
     <${Empty} title="No event of this use case in that time">Choose a longer time, or publish some.<//>`;
   return html`
     <${Panel} title="What becomes of ${plural(result.events, "event")}" flush=${true} end=${window}>
-      ${result.partitions.judged < result.partitions.of && html`
-        <p class="aside">There were too many events: ${result.partitions.judged} of
-        ${" "}${result.partitions.of} partitions are judged, whole; of one alone perhaps only its end.</p>`}
+      ${result.left_out.records > 0 && html`
+        <p class="aside">There was too much to judge: in ${result.left_out.partitions} of
+        ${" "}${result.left_out.of} partitions the oldest ${plural(result.left_out.records, "event")} of all use cases
+        ${" "}are left out.</p>`}
       <table class="compare"><thead><tr><th scope="col">Outcome</th><th scope="col" class="num">Now</th>
         <th scope="col" class="num">Then</th>
         <th scope="col" class="num">Change</th><th scope="col" aria-hidden="true" class="bars-head"></th></tr></thead>
