@@ -130,8 +130,9 @@ async def test_a_dead_letter_is_replayed(console: Served, running: System, scree
         await screen.click("tbody th a", f"{partition}:{letter.offset}")
         await screen.shows(f"Letter {partition}:{letter.offset}", "ff 20 6e", without="already")
         await picture.take(screen, "dead-letters")
+        await failed(screen, "Discard" if action == "Replay" else "Replay")
         await screen.click("button", f"{action} …")
-        await screen.shows(f"{action} letter")
+        await screen.shows(f"{action} letter", without="cannot be reached")
         await screen.click("dialog button", action)
         await screen.shows(f"It is {done} already.", without=f"{action} letter")
     mine = f"[...document.querySelectorAll('tbody tr')].filter((e) => e.innerText.includes('{account}'))"
@@ -140,6 +141,16 @@ async def test_a_dead_letter_is_replayed(console: Served, running: System, scree
     await sign_in(screen, console, "reader", "#/letters")
     await screen.click("tbody th a")
     await screen.shows("needs the right write", "Hidden: they need the right payload")
+
+
+async def failed(screen: Screen, action: str) -> None:
+    """Try the other thing first, while the server is away, and think better of it."""
+    await screen.connection.call("Network.setBlockedURLs", urls=["*/dead-letters/*"])
+    await screen.click("button", f"{action} …")
+    await screen.click("dialog button", action)
+    await screen.shows("cannot be reached")
+    await screen.connection.call("Network.setBlockedURLs", urls=[])
+    await screen.click("dialog button", "Cancel")
 
 
 async def is_back(screen: Screen, rows: str) -> bool:
@@ -267,8 +278,13 @@ async def test_the_flow_is_drawn_live(console: Served, running: System, screen: 
 
 
 async def test_a_session_ends(console: Served, screen: Screen) -> None:
-    """By its operator, and with a token that is not good there is none."""
+    """By its operator, here also while the server says nothing; with a token that is not good there is none."""
     await sign_in(screen, console, "reader")
+    await screen.connection.call("Fetch.enable", patterns=[{"urlPattern": "*/api/v1/session"}])  # held, never answered
+    await screen.click("button", "Sign out")
+    await screen.shows("Sign in to the console", "did not end your session")
+    await screen.connection.call("Fetch.disable")
+    await screen.open(f"{console.url}/#/letters")
     await screen.click("button", "Sign out")
     await screen.shows("Sign in to the console")
     await screen.fill("#token", "lockstep-operator-nobody")

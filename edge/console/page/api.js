@@ -36,8 +36,8 @@ export function post(path, body) {
 }
 
 /** The answer to a DELETE. Throws ApiError. */
-export function remove(path) {
-  return ask("DELETE", path);
+export function remove(path, signal = undefined) {
+  return ask("DELETE", path, undefined, signal);
 }
 
 async function ask(method, path, body = undefined, signal = undefined) {

@@ -1,6 +1,6 @@
 // Who is signed in, and which page is shown to them.
 
-import { get, post, remove, useSession, whenOver } from "./api.js";
+import { ApiError, get, post, remove, useSession, whenOver } from "./api.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { Account } from "./pages/account.js";
 import { DeadLetters } from "./pages/dead-letters.js";
@@ -15,6 +15,9 @@ import { Shell } from "./shell.js";
 import { dropAll } from "./virtual.js";
 
 const PAGES = { flow: Flow, event: EventPage, account: Account, play: Play, letters: DeadLetters, "what-if": WhatIf };
+/** The server has so long to end a session; then nobody is signed in here all the same. */
+const SIGN_OUT_MS = 3000;
+const STILL_OPEN = "The server did not end your session. Load this page again once it answers, and sign out there.";
 
 /** The whole page. `token`: an operator's that a link brought, or "". */
 export function App({ token }) {
@@ -40,8 +43,8 @@ export function App({ token }) {
   if (session === null) return html`<${SignIn} why=${why} onSession=${begin} />`;
   const end = async () => {
     dropAll();
-    await remove("/session").catch(() => {});
-    setWhy("");
+    const error = await remove("/session", AbortSignal.timeout(SIGN_OUT_MS)).catch((failed) => failed);
+    setWhy(error instanceof ApiError && error.status !== 401 ? STILL_OPEN : "");
     setSession(null);
   };
   return html`<${SignedIn} session=${session} onEnd=${end} />`;

@@ -20,20 +20,20 @@ export function Letter({ partition, offset, session, onDone, onClose }) {
   useEffect(() => head.current.focus(), []);
   const [question, setQuestion] = useState(null); // "replay" or "discard"
   const [said, setSaid] = useState("");
-  const [work, act] = useWork(async () => {
+  const act = async () => {
     const { placed } = await post(`${path}/${question}`, { confirm: true });
     setSaid(question === "replay" ? `Published again at ${placed}.` : "Discarded.");
     setQuestion(null);
     asked.again();
     onDone();
-  });
+  };
   const end = html`<button class="quiet" onClick=${onClose}>Close</button>`;
   return html`<${Panel} title="Letter ${partition}:${offset}" end=${end} id="letter" head=${head}>
     <p role="status" class=${said ? "aside" : "visually-hidden"}>${said}</p>
     <${Asked} asked=${asked} what="the letter">${(letter) => html`
       <${Shown} letter=${letter} />
       <${Actions} letter=${letter} session=${session} onAsk=${setQuestion} />
-      ${question && html`<${Question} question=${question} letter=${letter} work=${work} onYes=${() => act()}
+      ${question && html`<${Question} question=${question} letter=${letter} act=${act}
         onNo=${() => setQuestion(null)} />`}`}<//>
   <//>`;
 }
@@ -88,7 +88,9 @@ function Actions({ letter, session, onAsk }) {
   </div>`;
 }
 
-function Question({ question, letter, work, onYes, onNo }) {
+/** Each question begins anew: what went wrong with the one before is not about it. */
+function Question({ question, letter, act, onNo }) {
+  const [work, onYes] = useWork(act);
   const where = `${letter.partition}:${letter.offset}`;
   if (question === "replay") {
     return html`<${Confirm} title="Replay letter ${where}?" yes="Replay" work=${work} onYes=${onYes} onNo=${onNo}>
