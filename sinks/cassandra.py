@@ -60,8 +60,14 @@ class Cassandra:
         self.local_dc = config.local_dc
 
     async def prepare(self, text: str) -> Any:
-        """A prepared statement, marked as idempotent: lockstep has no other. Raises CassandraUnavailable."""
-        statement = await _threaded(self.session.prepare, text)
+        """A prepared statement, marked as idempotent: lockstep has no other. Raises CassandraUnavailable.
+
+        So it does where a table or column is not there: the schema is not applied, or that of an earlier release is.
+        """
+        try:
+            statement = await _threaded(self.session.prepare, text)
+        except cassandra.InvalidRequest as error:
+            raise CassandraUnavailable(f"keyspace {self.keyspace}: {error}: apply the schema first") from error
         statement.is_idempotent = True
         return statement
 

@@ -8,6 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import Final, NamedTuple
 
+from edge.problems import Problem
 from sinks import cassandra, redis
 from sinks.cassandra import CassandraUnavailable
 from sinks.devices import Registry
@@ -44,9 +45,9 @@ class Later:
         self._trouble = "not connected yet"
 
     def get(self) -> Stores:
-        """The stores. Raises CassandraUnavailable while they are not open."""
+        """The stores. Raises Problem, which says why, while they are not open."""
         if self._stores is None:
-            raise CassandraUnavailable(self._trouble)
+            raise Problem(503, "unavailable", "Accounts cannot be shown yet", self._trouble)
         return self._stores
 
     async def run(self) -> None:

@@ -171,10 +171,11 @@ async def test_what_is_missing_is_said(store_settings: Settings) -> None:
         await apply_schema(changed(port=1))
 
 
-async def test_a_query_that_is_wrong_is_no_outage(disk: Cassandra) -> None:
-    """It is a fault of ours, and raises as such."""
-    with pytest.raises(InvalidRequest):
-        await disk.prepare("SELECT a FROM nothing")
+@pytest.mark.parametrize("query", ["SELECT a FROM nothing", "SELECT nothing FROM inbox"])
+async def test_a_schema_that_is_not_applied_is_named(disk: Cassandra, query: str) -> None:
+    """Nothing of lockstep can be prepared without its tables, nor with those of an earlier release."""
+    with pytest.raises(CassandraUnavailable, match=r"nothing.*: apply the schema first"):
+        await disk.prepare(query)
 
 
 async def test_a_statement_that_fails_raises_and_the_session_goes_on(disk: Cassandra) -> None:
