@@ -2,7 +2,7 @@
 
 Everybody sends the same to the same servers, which run in a process of their own, check what they get and tell what
 they took. Ours is the whole sink: budgets in Redis, breakers, results. The last line is JSON; `wrong` counts what did
-not arrive.
+not arrive, or came once more.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class Servers(NamedTuple):
     point: bytes
     signer: str
 
-    def taken(self) -> dict[str, int]:
-        """How many notifications each took since the last time."""
+    def taken(self) -> dict[str, list[int]]:
+        """The numbers of the notifications that each took since the last time."""
         with urllib.request.urlopen(f"{self.http}/told", timeout=30) as answer:
-            found: dict[str, int] = json.load(answer)
+            found: dict[str, list[int]] = json.load(answer)
         return found
 
     def settings(self, redis: tuple[str, int]) -> Settings:
@@ -229,7 +229,7 @@ async def measure(servers: Servers, settings: Settings, number: int, rounds: int
             for platform, peer in PEERS.items():
                 for client in (platform, peer):
                     found = await rate(clients[client], pushes(platform, number, servers))
-                    wrong += number - servers.taken()[platform]
+                    wrong += misplaced(servers.taken()[platform], number)
                     if turn:
                         rates.setdefault(client, []).append(found)
     return {
@@ -237,6 +237,12 @@ async def measure(servers: Servers, settings: Settings, number: int, rounds: int
         **{f"ratio_{peer}": ratio(rates[name], rates[peer]) for name, peer in PEERS.items()},
         "wrong": wrong,
     }
+
+
+def misplaced(taken: Sequence[int], number: int) -> int:
+    """How many of so many notifications are missing, and how many came that should not have: again, or unknown."""
+    meant = set(range(number))
+    return len(meant - set(taken)) + len(taken) - len(meant & set(taken))
 
 
 def ratio(mine: Sequence[float], theirs: Sequence[float]) -> float:

@@ -25,17 +25,17 @@ PROJECT = "bench"
 
 
 class Providers:
-    """What was taken since somebody asked: the distinct numbers that the payloads hold."""
+    """What was taken since somebody asked: the numbers that the payloads hold."""
 
     def __init__(self) -> None:
         self.browser = ec.generate_private_key(ec.SECP256R1())
         self.signer = ECKey.generate_key("P-256", private=True)
-        self.taken: dict[str, set[int]] = {"apns": set(), "fcm": set(), "webpush": set()}
+        self.taken: dict[str, list[int]] = {"apns": [], "fcm": [], "webpush": []}
         self._verified: set[str] = set()
 
     def apple(self, token: str, request: Request) -> Answer:
         """A push that obeys Apple's contract."""
-        self.taken["apns"].add(json.loads(request.body)["item"]["data"]["n"])
+        self.taken["apns"].append(json.loads(request.body)["item"]["data"]["n"])
         return Answer()
 
     async def fcm(self, request: web.Request) -> web.Response:
@@ -43,7 +43,7 @@ class Providers:
         if request.headers.get("Authorization") != "Bearer bench":
             return web.json_response({"error": {"status": "UNAUTHENTICATED"}}, status=401)
         message = (await request.json())["message"]
-        self.taken["fcm"].add(json.loads(message["data"]["item"])["data"]["n"])
+        self.taken["fcm"].append(json.loads(message["data"]["item"])["data"]["n"])
         return web.json_response({"name": f"projects/{PROJECT}/messages/1"})
 
     async def token(self, request: web.Request) -> web.Response:
@@ -58,15 +58,15 @@ class Providers:
             self._verified.add(token)
         body = await request.read()
         clear = http_ece.decrypt(body, private_key=self.browser, auth_secret=AUTH, version="aes128gcm")
-        self.taken["webpush"].add(json.loads(clear)["data"]["n"])
+        self.taken["webpush"].append(json.loads(clear)["data"]["n"])
         return web.Response(status=201)
 
     async def told(self, request: web.Request) -> web.Response:
-        """How many were taken since the last time."""
-        counts = {name: len(numbers) for name, numbers in self.taken.items()}
+        """What was taken since the last time."""
+        told = web.json_response(self.taken)
         for numbers in self.taken.values():
             numbers.clear()
-        return web.json_response(counts)
+        return told
 
 
 async def main() -> None:

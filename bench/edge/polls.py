@@ -24,6 +24,8 @@ from edge.auth.tokens import issue
 from streams.settings import Tokens
 
 CONNECTIONS: Final = 32
+#: An answer that takes longer is wrong, s.
+ANSWER_S: Final = 30.0
 DEVICE: Final = "tv"
 
 
@@ -59,12 +61,17 @@ class Line(asyncio.Protocol):
             self._transport.close()
 
     async def ask(self, request: bytes) -> bytes:
-        """The head of the answer; empty where the connection is closed."""
+        """The head of the answer; empty where the connection is closed, as it is after an answer that did not come."""
         if self._transport is None:
             return b""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return await self._answer
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._answer
+        except TimeoutError:
+            self._transport.abort()  # what comes now would be taken for the answer to the next
+            return b""
 
 
 def body_size(head: bytes) -> int:

@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from bench.child import serve_beside
-from bench.crowd import LIFE_S, Crowd, Device
+from bench.crowd import LIFE_S, LIVE_S, Crowd, Device
 from bench.plan import Load
 from edge.auth.tokens import issue
 from streams.settings import Tokens
@@ -115,7 +115,10 @@ class Flock(Crowd):
         self._homing: list[Homing] = []
 
     async def gather(self, places: Sequence[Place], keys: str, load: Load, part: int, parts: int) -> int:
-        """Connect one part of a load's devices, the same number at each gateway; how many there are."""
+        """Connect one part of a load's devices, the same number at each gateway; how many there are.
+
+        Raises TimeoutError where one is not live in time.
+        """
         self.places = places
         names = load.names()
         for number in members(load.accounts, len(places), part, parts):
@@ -128,7 +131,8 @@ class Flock(Crowd):
     async def _first(self, device: Homing) -> None:
         async with self._gate:
             device.go()
-            await device.live
+            async with asyncio.timeout(LIVE_S):
+                await device.live
 
     def count(self) -> dict[str, int]:
         """Devices that are live now, sockets that were lost so far, and events shown."""

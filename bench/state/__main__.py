@@ -112,6 +112,7 @@ def play(servers: str, sizes: Sequence[int], prefix: str = "") -> dict[str, obje
         per_million = (took - empty) / keys * 1e6
         print(f"router ready after {took:.1f} s with {keys:,} keys, {empty:.1f} s with none", flush=True)
     growth = [runs[-1][cost] / runs[0][cost] for runs in found.values() for cost in ("new_ns", "mixed_ns")]
+    print(f"the last line: with {sizes[-1]:,} keys; its growth is that from {sizes[0]:,} on", flush=True)
     return {
         "bytes_per_key": max(runs[-1]["resident_bytes_per_key"] for runs in found.values()),
         "recovery_s_per_million": round(per_million, 3),

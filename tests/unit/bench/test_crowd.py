@@ -38,10 +38,15 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
+        self.aborted = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Remember."""
         self.written.append(bytes(data))
+
+    def abort(self) -> None:
+        """Remember."""
+        self.aborted = True
 
 
 def notification(number: int) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bench.edge import __main__ as edge
+from bench.edge import polls
 from bench.edge.holders import Holder
 from bench.edge.polls import CONNECTIONS, Askers, Line, is_nothing_new
 from bench.edge.pushes import bodies
@@ -52,6 +53,17 @@ async def test_an_answer_is_whole_with_its_body_and_304_has_none() -> None:
     await asyncio.sleep(0)
     line.connection_lost(None)
     assert (await asking, await line.ask(b"GET")) == (b"", b"")
+
+
+async def test_an_answer_that_does_not_come_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing that comes later is taken for that to the next request."""
+    monkeypatch.setattr(polls, "ANSWER_S", 0.01)
+    line, wire = Line(), Wire()
+    line.connection_made(wire)
+    assert await line.ask(b"GET") == b""
+    assert wire.aborted
+    line.connection_lost(None)
+    assert await line.ask(b"GET") == b""
 
 
 async def test_polls_that_are_not_answered_right_are_counted(tmp_path: Path) -> None:

@@ -77,6 +77,19 @@ async def test_a_device_that_lost_its_gateway_goes_to_others_until_it_is_live(mo
     assert b"newest" in wires[2].written[-1]
 
 
+async def test_a_device_that_is_never_live_ends_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it tries."""
+    monkeypatch.setattr(devices, "LIVE_S", 0.01)
+
+    async def nowhere(make: object, host: str, port: int) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", nowhere)
+    monkeypatch.setattr(devices, "issue", lambda *_: "token")
+    with pytest.raises(TimeoutError):
+        await Flock().gather([("host", 1), ("host", 2)], "keys", Load("critical", "run", 1, 0, 0), 0, 1)
+
+
 def test_the_peak_is_of_any_second() -> None:
     """Not only of those that a clock begins."""
     assert herd.peak_per_s(np.array([0, 6, 7, 8, 14, 15, 16, 30]) * SECOND // 10) == 5
