@@ -40,8 +40,6 @@ COMMANDS: Final = (
 _HEADS: Final = ("h:*", "p:*", "d:*", "dg:*")
 _GATEWAYS: Final = ("gw:*", "gateways", "gateways:last")
 _BUDGETS: Final = ("bg:*", "wk:*", "qt:*", "apns:*")
-#: Whose reading statements are prepared together with the writing ones.
-_LOOKED_UP: Final = ("devices", "last_seen")
 _TABLES: Final = ("inbox", "devices", "last_seen", "revocations")
 
 
@@ -112,8 +110,12 @@ def _keys(topology: Topology, worker: str, stage: str) -> tuple[str, ...]:
         return _HEADS
     if stage not in ("push", "retry"):
         return ()
-    outside = set(topology.workers[worker].platforms) - {"socket"}
-    return ("d:*", "dg:*", *_BUDGETS) if outside else (*_GATEWAYS, "p:*", "d:*", "dg:*")
+    return ("d:*", "dg:*", *_BUDGETS) if _outside(topology, worker) else (*_GATEWAYS, "p:*", "d:*", "dg:*")
+
+
+def _outside(topology: Topology, worker: str) -> bool:
+    """Whether it pushes through a provider."""
+    return bool(set(topology.workers[worker].platforms) - {"socket"})
 
 
 def redis_user(topology: Topology, role: str, password: str) -> str:
@@ -135,11 +137,18 @@ def cassandra_grants(topology: Topology, role: str) -> list[Grant]:
     if role == EDGE:
         return [Grant(table, ("SELECT", "MODIFY")) for table in _TABLES]
     if role == CONSOLE:
-        return [Grant("inbox", ("SELECT",)), *(Grant(table, ("SELECT", "MODIFY")) for table in _LOOKED_UP)]
-    stages = topology.workers[role].stages if role in topology.workers else ()
+        return [Grant(table, ("SELECT",)) for table in ("inbox", "devices", "last_seen")]
+    return list(_tables(topology, role)) if role in topology.workers else []
+
+
+def _tables(topology: Topology, worker: str) -> Iterator[Grant]:
+    """A sink of a provider forgets the tokens of devices that are gone."""
+    stages = set(topology.workers[worker].stages)
+    pushes = bool({"push", "retry"} & stages)
     if "store" in stages:
-        return [Grant("inbox", ("MODIFY",)), Grant("devices", ("SELECT", "MODIFY"))]
-    return [Grant("devices", ("SELECT", "MODIFY"))] if {"push", "retry"} & set(stages) else []
+        yield Grant("inbox", ("MODIFY",))
+    if pushes or "store" in stages:
+        yield Grant("devices", ("SELECT", "MODIFY") if pushes and _outside(topology, worker) else ("SELECT",))
 
 
 def grant_statements(grant: Grant, keyspace: str, role: str) -> list[str]:

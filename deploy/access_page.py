@@ -38,8 +38,7 @@ not log in. The commands of scripts count as their caller's:
 _CASSANDRA: Final = """## Cassandra
 
 `CREATE ROLE 'critical' WITH PASSWORD = '...' AND LOGIN = true`, then `GRANT`; the other roles do not log in. Grant on
-tables after `lockstep schema apply`. A statement is checked when it is prepared: who looks devices up prepares the
-writes of the registry too.
+tables after `lockstep schema apply`.
 
 | role | on | permissions |
 |---|---|---|"""

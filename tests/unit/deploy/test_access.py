@@ -64,6 +64,16 @@ def test_stores_know_only_those_who_need_them(topology: Topology) -> None:
     assert set(OTHERS) <= set(roles(topology))
 
 
+def test_those_who_only_read_a_table_cannot_write_it(topology: Topology) -> None:
+    """The console changes nothing; of workers those of providers alone forget tokens of devices."""
+    writers = {
+        role for role in roles(topology)
+        for grant in cassandra_grants(topology, role) if "MODIFY" in grant.permissions and grant.table != "inbox"
+    }  # fmt: skip
+    assert writers == {"edge", *(name for name in topology.workers if name.startswith("push-"))}
+    assert {grant.permissions for grant in cassandra_grants(topology, "console")} == {("SELECT",)}
+
+
 def test_a_line_of_redis_holds_no_password(topology: Topology) -> None:
     """Its digest alone; a role without keys has no line."""
     line = redis_user(topology, "critical", "secret")
