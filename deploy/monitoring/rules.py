@@ -167,7 +167,7 @@ _SIGNS: Final = (
     ),
     (
         "LockstepClocksDiffer", "ticket", "5m",
-        "max by (component) (lockstep_log_clock_ahead_seconds) > 5",
+        "max by (component) (lockstep_log_clock_ahead_seconds{HERE}) > 5",
         "Log time is {{ $value | humanizeDuration }} ahead of the clock of {{ $labels.component }}",
     ),
     (
