@@ -20,12 +20,15 @@ _WIDTH: Final = 1280
 _HEIGHT: Final = 860
 _TALLEST: Final = 1280
 _FIND: Final = "[...document.querySelectorAll(%s)].find((e) => e.innerText.includes(%s))"
-#: Where an element is to be clicked, scrolled to first.
+#: Where an element is to be clicked, scrolled to first; null while a click there would go elsewhere, as it does before
+#: the element's dialog is open.
 _CENTRE: Final = """(() => {
   const found = %s;
+  if ((found ?? {disabled: true}).disabled === true) return null;
   found.scrollIntoView({block: "center", behavior: "instant"});
   const box = found.getBoundingClientRect();
-  return [box.x + box.width / 2, box.y + box.height / 2];
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  return found.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
 })()"""
 #: What is said of the element that has the focus: its id, and its label or else the text of a button or link.
 _FOCUSED: Final = """(({innerText, ariaLabel, id, tagName}) =>
@@ -80,7 +83,7 @@ class Screen:
     async def click(self, what: str, text: str = "") -> None:
         """Click the first element that a selector finds and that has this text, once it is there and can be clicked."""
         element = _FIND % (json.dumps(what), json.dumps(text))
-        await self.until(f"(({element}) ?? {{disabled: true}}).disabled !== true")
+        await self.until(f"{_CENTRE % element} !== null")
         x, y = await self.run(_CENTRE % element)
         for kind in ("mousePressed", "mouseReleased"):
             event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
