@@ -44,6 +44,7 @@ class Notifier:
         What is still held is not finished: a restart reads it again.
         """
         windows = self._windows(batch)
+        held = len(windows)
         outcomes: list[Outcome] = []
         at_once: list[Envelope] = []
         ticked = False
@@ -64,7 +65,7 @@ class Notifier:
         await self._forward(batch.partition, at_once, outcomes)
         reach("notify.produced")
         await self._stage.report(batch.partition, outcomes)
-        self._stage.metrics.held = sum(len(each) for _, each in self._partitions.values())
+        self._stage.metrics.held += len(windows) - held
         self._ticker.watch(batch.partition, batch.life, windows.remaining(), ticked)
         return windows.progress()
 
@@ -73,10 +74,14 @@ class Notifier:
         life, windows = self._partitions.get(batch.partition, (None, None))
         if windows is None or life is not batch.life:
             for number in [number for number, kept in self._partitions.items() if kept[0].over]:
-                self._stage.metrics.ended["given-back"] += len(self._partitions.pop(number)[1])
+                self._give_back(len(self._partitions.pop(number)[1]))
             windows = Windows(self._length, Progress(batch.records[0].offset, batch.watermark(), batch.clock))
             self._partitions[batch.partition] = batch.life, windows
         return windows
+
+    def _give_back(self, records: int) -> None:
+        self._stage.metrics.ended["given-back"] += records
+        self._stage.metrics.held -= records
 
     def _tick(self, partition: int) -> None:
         self._stage.output.put(self._stage.topic("events.{lane}"), partition, None, TICK)

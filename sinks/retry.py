@@ -90,8 +90,8 @@ class Retrier:
             push = decode_push(value)
             self._stage.verify(push.version, push.topic_id)
             held.add(record.offset, len(value))
+            self._stage.metrics.held += 1
             self._wait(Held(batch.partition, batch.life, record.offset, push))
-        self._count()
         first = min(held.sizes, default=batch.records[-1].offset + 1)
         return Progress(first, batch.watermark(), batch.clock)
 
@@ -105,17 +105,20 @@ class Retrier:
             self._give_back()
 
     def _full(self) -> bool:
-        return self._stage.metrics.held >= MOST or sum(each.bytes for each in self._open.values()) >= MOST_BYTES
+        held = self._open.values()
+        return sum(len(each.sizes) for each in held) >= MOST or sum(each.bytes for each in held) >= MOST_BYTES
 
     def _give_back(self) -> None:
         """What is held of lives that are over is another process's, and takes no room here."""
         over = [number for number, each in self._open.items() if each.life.over]
         if not over:
             return
-        self._stage.metrics.ended["given-back"] += sum(len(self._open.pop(number).sizes) for number in over)
+        records = sum(len(self._open.pop(number).sizes) for number in over)
+        self._stage.metrics.ended["given-back"] += records
+        self._stage.metrics.held -= records
         for slot in self._slots:
             self._slots[slot] = [held for held in self._slots[slot] if not held.life.over]
-        self._count()
+        self._left.set()
 
     def _wait(self, held: Held) -> None:
         slot = held.partition, -(-max(held.push.due, self._stage.now()) // SLOT_MS)
@@ -137,16 +140,15 @@ class Retrier:
             return
         said = await self._aftermath.settle(slot[0], pushes, results)
         outcomes += report(pushes, said, self._aftermath.delivered)
-        self._stage.metrics.ended["pushed"] += answered(pushes, results)
         await self._stage.report(slot[0], outcomes)
+        if self._open.get(slot[0]) is not opened:  # given back meanwhile
+            return
+        self._stage.metrics.ended["pushed"] += answered(pushes, results)
         for held in due:
             opened.remove(held.offset)
-        self._count()
+        self._stage.metrics.held -= len(due)
+        self._left.set()
         try:
             self._stage.output.put(self._topic, slot[0], None, TICK)
         except BufferError:
             await self._stage.output.send(self._topic, slot[0], None, TICK)
-
-    def _count(self) -> None:
-        self._stage.metrics.held = sum(len(each.sizes) for each in self._open.values())
-        self._left.set()

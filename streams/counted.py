@@ -67,11 +67,10 @@ def counted(handler: Handler, metrics: StageMetrics, reads: str) -> Handler:
 
     async def handle(batch: Batch) -> int | Progress:
         empty = sum(is_tick(record.value) for record in batch.records) if ticks else 0
-        metrics.begin(len(batch.records) - empty)
-        metrics.age.began(batch.partition, batch.records[0].timestamp)
-        taken = await handler(batch)
-        metrics.age.finished(batch.partition, batch.records[-1].timestamp, batch.records[-1].offset)
-        metrics.finish()
+        with metrics.batch(len(batch.records) - empty):
+            metrics.age.began(batch.partition, batch.records[0].timestamp)
+            taken = await handler(batch)
+            metrics.age.finished(batch.partition, batch.records[-1].timestamp, batch.records[-1].offset)
         return taken
 
     return handle

@@ -6,6 +6,7 @@ import platform
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from streams.age import Age
 from streams.histogram import Histogram
 from streams.outcomes import EVENT_LEVEL, Outcome
+from streams.tally import Tally, current
 
 PREFIX: Final = "lockstep_"
 
@@ -52,45 +54,82 @@ class StageMetrics:
         self.stage = stage
         self.lane = lane
         self.records = 0
-        self.copies = 0
         self.batches = 0
-        self.held = 0  # records that wait in the stage until it decides what becomes of them
         self.age = Age()
         self.latency = Histogram(LATENCY)  # of pushes: from the time of the event to the platform's word, s
-        self.outcomes = Counter(dict.fromkeys(_DECIDES.get(stage, ()), 0))
-        self.forwarded: Counter[str] = Counter()  # records put, by the kind of topic
-        self.ended: Counter[str] = Counter()  # records taken, by the one thing that became of each
+        self._total = Tally(_DECIDES.get(stage, ()))
+        self._working = 0  # records of batches in work
         self._lock = threading.Lock()
-        self._before: Sums | None = None
 
-    def begin(self, records: int) -> None:
-        """A batch was taken. What is counted from now on shows when it is finished: until then it is in flight."""
+    @contextmanager
+    def batch(self, records: int) -> Iterator[None]:
+        """Count a batch. What is counted in it shows when it is finished: until then, or where it fails, its records
+        are in flight."""
+        tally = Tally()
+        token = current.set(tally)
         with self._lock:
-            before = self._sums()
             self.records += records
-            self._before = before._replace(records=self.records, in_flight=before.in_flight + records)
-
-    def finish(self) -> None:
-        """The batch is handled."""
+            self._working += records
+        yield
+        current.reset(token)
         with self._lock:
+            self._total.add(tally)
+            self._working -= records
             self.batches += 1
-            self._before = None
+
+    @property
+    def _tally(self) -> Tally:
+        tally = current.get()
+        return self._total if tally is None or tally.over else tally
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """Outcomes decided, by kind: those of the batch in work, outside of one all."""
+        return self._tally.outcomes
+
+    @property
+    def forwarded(self) -> Counter[str]:
+        """Records put, by the kind of topic."""
+        return self._tally.forwarded
+
+    @property
+    def ended(self) -> Counter[str]:
+        """Records taken, by the one thing that became of each."""
+        return self._tally.ended
+
+    @property
+    def copies(self) -> int:
+        """Records dropped by the replay watermark."""
+        return self._tally.copies
+
+    @copies.setter
+    def copies(self, copies: int) -> None:
+        self._tally.copies = copies
+
+    @property
+    def held(self) -> int:
+        """Records that wait in the stage until it decides what becomes of them."""
+        return self._tally.held
+
+    @held.setter
+    def held(self, held: int) -> None:
+        self._tally.held = held
 
     def count(self, outcomes: Iterable[Outcome]) -> None:
         """Add the outcomes of a batch: one for each device, or one for the event."""
+        tally = self._tally
         for outcome in outcomes:
-            self.outcomes[outcome.kind] += len(outcome.devices) or 1
+            tally.outcomes[outcome.kind] += len(outcome.devices) or 1
             if outcome.kind in _ENDS:
-                self.ended[outcome.kind] += 1
+                tally.ended[outcome.kind] += 1
 
     def sums(self) -> Sums:
         """What to show: in it the sum holds."""
         with self._lock:
-            return self._before or self._sums()
-
-    def _sums(self) -> Sums:
-        counts = (dict(self.outcomes), dict(self.forwarded), dict(self.ended))
-        return Sums(self.records, self.copies, self.batches, self.held, *counts)
+            total = self._total
+            in_flight = self._working + total.held
+            counts = (dict(total.outcomes), dict(total.forwarded), dict(total.ended))
+            return Sums(self.records, total.copies, self.batches, in_flight, *counts)
 
 
 Labels = tuple[str, ...]

@@ -86,7 +86,7 @@ def build_app(worker: str, settings: Settings, topology: Topology, origin: str) 
             "message.max.bytes": settings.kafka.max_message_bytes,
         },
         chain=chain_of(worker, settings.topic_prefix, topology)._replace(origin=origin),
-        rest=linger / 1000,
+        linger=linger / 1000,
     )
     return app
 

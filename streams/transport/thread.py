@@ -26,7 +26,7 @@ from streams.transport.security import log_in
 FETCH_MAX_WAIT_MS: Final = 100
 #: Seconds that aiokafka holds back all fetches to a node while one partition has unread data (fetcher.py:395, 584).
 PREFETCH_BACKOFF: Final = 0.01
-#: Records of one read that are a backlog: nobody rests before the next.
+#: Records of one read that are a backlog: nobody lingers before the next.
 BACKLOG: Final = 100
 
 #: What one read gave: the epoch it belongs to, and records by partition.
@@ -40,7 +40,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     _waiter: asyncio.Future[None] | None = None
     _woken = False
-    _rested_at = 0.0  # by the monotonic clock: no read before
+    _lingers_until = 0.0  # by the monotonic clock: no read before
 
     @property
     def _origin(self) -> str:
@@ -56,7 +56,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Start the aiokafka consumer."""
         use_packed()
         await super().on_start()
-        self._consumer._fetcher._prefetch_backoff = max(PREFETCH_BACKOFF, self.transport.rest)
+        self._consumer._fetcher._prefetch_backoff = max(PREFETCH_BACKOFF, self.transport.linger)
 
     def login(self, username: str, password: str) -> None:
         """Use these for connections made from now on."""
@@ -69,10 +69,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Wait for data of partitions that have room.
 
         A full partition stays unread inside aiokafka, which then stops fetching it and goes on with the others: that is
-        the whole back-pressure. After a read that gave little comes a rest: one record costs about what twenty do.
+        the whole back-pressure. After a read that gave little it lingers: one record costs about what twenty do.
         """
         fetcher = consumer._fetcher
-        await asyncio.sleep(max(0.0, self._rested_at - time.monotonic()))
+        await asyncio.sleep(max(0.0, self._lingers_until - time.monotonic()))
         deadline = time.monotonic() + timeout
         with fetcher._subscriptions.fetch_context():
             while self.consumer.flow_active:
@@ -82,7 +82,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 epoch, records = await self._read_now(fetcher, max_records)
                 if records:
                     little = sum(map(len, records.values())) < BACKLOG
-                    self._rested_at = time.monotonic() + self.transport.rest * little
+                    self._lingers_until = time.monotonic() + self.transport.linger * little
                     return epoch, records
                 if not await self._wait_for_data(fetcher, deadline - time.monotonic()):
                     break

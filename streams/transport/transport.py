@@ -39,14 +39,14 @@ class BatchTransport(driver.Transport):
         on_failure: Callable[[BaseException], None],
         producer_config: Mapping[str, object],
         chain: Chain = NO_CHAIN,
-        rest: float = 0.0,
+        linger: float = 0.0,
     ) -> None:
         super().__init__(app.conf.broker_consumer, app)
         servers = ",".join(driver.server_list(self.url, self.default_port))
         self.failures = Failure()
         self.failures.listen(on_failure)
         self.chain = chain
-        self.rest = rest
+        self.linger = linger
         self.output = Outlet({**producer_config, "bootstrap.servers": servers}, self.failures, marked=chain.writes)
 
     @property
@@ -71,14 +71,14 @@ def attach(
     on_failure: Callable[[BaseException], None] = lambda cause: None,
     producer_config: Mapping[str, object],
     chain: Chain = NO_CHAIN,
-    rest: float = 0.0,
+    linger: float = 0.0,
 ) -> BatchTransport:
     """Give an app its transport, before it starts.
 
     `on_failure` is called with the first failure, on whichever thread it happens. `producer_config` holds properties
     of librdkafka: those of `security`, `linger.ms`, `message.max.bytes`. `chain` names the topics whose readers keep a
-    replay watermark. `rest`: seconds between two reads that give little. Raises KafkaException for an unknown property.
+    replay watermark. `linger`: seconds between two reads that give little. Raises KafkaException for a bad property.
     """
-    transport = BatchTransport(app, on_failure, producer_config, chain, rest)
+    transport = BatchTransport(app, on_failure, producer_config, chain, linger)
     app.transport = app.producer_transport = transport
     return transport

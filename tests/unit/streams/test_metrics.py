@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -63,16 +65,47 @@ def test_the_sum_holds_while_a_batch_is_handled() -> None:
     """What is counted meanwhile shows when the batch is finished: until then its records are in flight."""
     metrics = Metrics()
     stage = metrics.stage("route", "all")
-    stage.begin(3)
-    stage.count([Outcome("stale", "a", 1), Outcome("duplicate", "a", 2)])
-    stage.ended["forwarded"] += 1
-    assert conserved(metrics) == (3, 0, 3)
-    stage.finish()
+    with stage.batch(3):
+        stage.count([Outcome("stale", "a", 1), Outcome("duplicate", "a", 2)])
+        stage.ended["forwarded"] += 1
+        assert conserved(metrics) == (3, 0, 3)
     assert conserved(metrics) == (3, 3, 0)
-    stage.begin(2)
-    stage.held, stage.copies = 1, 1
-    stage.finish()
+    with stage.batch(2):
+        stage.held, stage.copies = 1, 1
     assert conserved(metrics) == (5, 4, 1)
+
+
+async def test_batches_in_work_at_the_same_time_are_counted_apart() -> None:
+    """Each shows when it ends; what a task that it started counts later shows at once."""
+    metrics = Metrics()
+    stage = metrics.stage("retry", "high")
+    shown: list[tuple[float, float, float]] = []
+    gates = [asyncio.Event() for _ in range(3)]
+
+    async def later() -> None:
+        await gates[2].wait()
+        stage.ended["pushed"] += 1
+        stage.held -= 1
+        shown.append(conserved(metrics))
+
+    async def batch(number: int) -> asyncio.Task[None]:
+        with stage.batch(2):
+            stage.held += 1
+            stage.copies += 1
+            await gates[number].wait()
+            task = asyncio.create_task(later())
+        shown.append(conserved(metrics))
+        return task
+
+    working = [asyncio.create_task(batch(number)) for number in range(2)]
+    await asyncio.sleep(0)
+    shown.append(conserved(metrics))
+    for gate in reversed(gates[:2]):
+        gate.set()
+    tasks = [await task for task in working]
+    gates[2].set()
+    await asyncio.gather(*tasks)
+    assert shown == [(4, 0, 4), (4, 1, 3), (4, 2, 2), (4, 3, 1), (4, 4, 0)]
 
 
 def conserved(metrics: Metrics) -> tuple[float, float, float]:
