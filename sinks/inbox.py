@@ -105,10 +105,10 @@ class InboxWriter:
         """A writer with its statement prepared. Raises CassandraUnavailable."""
         return cls(cassandra, await cassandra.prepare(INSERT))
 
-    async def write(self, rows: Sequence[Row]) -> None:
-        """Write rows, in order of position; returns when all are acked. Raises CassandraUnavailable.
+    async def write(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Write rows, those of a partition in order of position; gives them when all are acked.
 
-        A row that is written again is the same row: after an error write all of them again.
+        Raises CassandraUnavailable. A row that is written again is the same row: after an error write all again.
         """
         timestamp = time.time_ns() // 1000
         pack = self._packer.pack
@@ -120,6 +120,7 @@ class InboxWriter:
                 await self._acked(count)
             self.batches += len(wave)
         self.rows += len(rows)
+        return rows
 
     async def _acked(self, count: _Countdown) -> None:
         try:

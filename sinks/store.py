@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from sinks import cassandra, redis
@@ -20,6 +20,7 @@ from sinks.outage import Outage
 from sinks.paths import plans, rules_of
 from sinks.redis import RedisUnavailable
 from sinks.rows import row_of
+from sinks.together import Together
 from streams.envelope import decode_envelope, encode
 from streams.failpoints import reach
 from streams.fresh import Fresh, Replays
@@ -32,6 +33,7 @@ _LONGEST_PAUSE_S: Final = 1.0
 #: Redis' timeouts until it counts as away: one for a call without an answer, one for a new connection.
 _PATIENCE: Final = 2
 T = TypeVar("T")
+_Place = tuple[str, int]  # account and lane
 log = logging.getLogger(__name__)
 
 
@@ -62,6 +64,8 @@ class Store:
         self._heads = heads
         self._gateways = gateways
         self._outage = outage
+        self._write = Together(writer.write)
+        self._raise = Together(self._advance)
         self._rules = rules_of(stage.topology)
         self._topics = {name: stage.topic("push.{platform}.{lane}", platform=name) for name in self._rules.platforms}
 
@@ -94,7 +98,7 @@ class Store:
         reach("store.decoded")
         now = self._stage.now()
         rows = [row_of(envelope, now) for envelope in envelopes]
-        await self._insist(lambda: self.writer.write(rows))
+        await self._insist(lambda: self._write(rows))
         reach("store.written")
         if held is not None:
             return held
@@ -102,7 +106,7 @@ class Store:
         try:
             states = await self._states(tops)
         except RedisUnavailable as error:
-            return self._outage.hold(batch, error, lambda: self._advance(tops))
+            return self._outage.hold(batch, error, lambda: self._advance([*tops.items()]))
         reach("store.raised")
         outcomes: list[Outcome] = []
         pushes: dict[str, list[Packed]] = {}
@@ -116,9 +120,9 @@ class Store:
         await self._stage.report(batch.partition, outcomes)
         return envelopes[-1].seq
 
-    async def _states(self, tops: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], AccountState]:
+    async def _states(self, tops: Mapping[_Place, int]) -> Mapping[_Place, AccountState]:
         """Raise the heads of the batch; accounts whose devices Redis does not know are loaded."""
-        found = await self._insist(lambda: self._advance(tops))
+        found = await self._insist(lambda: self._raise([*tops.items()]))
         states = dict(zip(tops, found, strict=True))
         unknown = {account for (account, _), state in states.items() if not is_cached(state.devices)}
         if unknown:
@@ -129,9 +133,14 @@ class Store:
         self._outage.check()  # of a life that has ended meanwhile, nothing is acked
         return states
 
-    async def _advance(self, tops: Mapping[tuple[str, int], int]) -> list[AccountState]:
+    async def _advance(self, tops: Sequence[tuple[_Place, int]]) -> list[AccountState]:
+        """The state behind each head that is raised: an account of several partitions has one of them all."""
         self._outage.check()
-        return await self._heads.advance(tops)
+        highest: dict[_Place, int] = {}
+        for place, seq in tops:
+            highest[place] = max(seq, highest.get(place, seq))
+        states = dict(zip(highest, await self._heads.advance(highest), strict=True))
+        return [states[place] for place, _ in tops]
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it works; every attempt is the same. Raises RedisUnavailable once Redis counts as away."""
