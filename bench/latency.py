@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import psutil
 
-from bench.measure import report
+from bench.measure import busy, report
 from bench.plan import LANES, Load
 from bench.program import launch
 from bench.runs import PATIENCE, Bench, Incomplete, Outcome, latencies_ms
@@ -45,6 +45,7 @@ class Sizes(NamedTuple):
     """How much is done."""
 
     rates: Sequence[float]  # events a second, rising
+    warm: float  # s of the lowest rate, before any counts
     seconds: float  # of each rate
     flood: int  # events
     accounts: int
@@ -87,7 +88,7 @@ async def rates(system: Lockstep, sizes: Sizes, directory: Path) -> tuple[list[A
     """Rates up to the first that is not sustained, and what was wrong."""
     found: list[AtRate] = []
     async with Bench(system, load("one", sizes.accounts), directory) as bench:
-        await bench.run(len(LANES) * sizes.accounts)
+        await bench.run(max(len(LANES) * sizes.accounts, int(sizes.rates[0] * sizes.warm)), sizes.rates[0])
         for rate in sizes.rates:
             before = psutil.cpu_times()
             run = await bench.run(int(rate * sizes.seconds), rate)
@@ -97,12 +98,6 @@ async def rates(system: Lockstep, sizes: Sizes, directory: Path) -> tuple[list[A
             if not found[-1].sustained:
                 break
         return found, await bench.wrong()
-
-
-def busy(before: Any, after: Any) -> float:
-    """Share of the machine's CPU that was in use between two moments."""
-    total, idle = sum(after) - sum(before), after.idle + after.iowait - before.idle - before.iowait
-    return 1.0 - idle / total if total else 1.0
 
 
 def say(at: AtRate) -> None:
@@ -215,6 +210,7 @@ def main() -> int:
     """Boot all servers, measure, print one line of JSON; 1 where something was wrong."""
     sizes = Sizes(
         [float(rate) for rate in os.environ.get("RATES", "1000,2000,5000,10000,20000").split(",")],
+        float(os.environ.get("WARM", "40")),
         float(os.environ.get("SECONDS", "20")),
         int(os.environ.get("FLOOD", "1000000")),
         int(os.environ.get("ACCOUNTS", "1000")),

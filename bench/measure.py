@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psutil
 
@@ -42,6 +42,12 @@ def _peak_mb(process: psutil.Process) -> float:
     status = Path(f"/proc/{process.pid}/status")
     found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
     return int(found[1]) / 1024 if found else process.memory_info().rss / 2**20
+
+
+def busy(before: Any, after: Any) -> float:
+    """Share of the machine's CPU that was in use between two moments."""
+    total, idle = sum(after) - sum(before), after.idle + after.iowait - before.idle - before.iowait
+    return 1.0 - idle / total if total else 1.0
 
 
 class Cores(NamedTuple):

@@ -7,6 +7,7 @@ import psutil
 
 from bench import idle, latency, pipeline
 from bench.judge import Arrivals
+from bench.measure import busy
 from bench.runs import Outcome
 from bench.system import BY_STAGE
 
@@ -62,7 +63,7 @@ def test_the_busy_share_leaves_waiting_for_disks_out() -> None:
     """Idle is idle, whatever it waits for."""
     before = psutil.cpu_times()
     after = before._replace(user=before.user + 3.0, idle=before.idle + 4.0, iowait=before.iowait + 3.0)
-    assert round(latency.busy(before, after), 2) == 0.3
+    assert round(busy(before, after), 2) == 0.3
 
 
 def test_idling_is_that_of_the_busiest_worker() -> None:
