@@ -1,28 +1,28 @@
-"""The sink for sockets: one POST per gateway and batch, all gateways at once, a status for each device."""
+"""The sink for sockets: one POST at a time to each gateway, all gateways at once, a status for each device."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from functools import partial
+from itertools import islice
 
-from sinks import redis, wire
+from sinks import redis
 from sinks.gateways import Gateways, connect_gateways
+from sinks.parcels import Parcel, body, loads, parcels
 from sinks.posts import Gateway, Posts, connect_http
 from sinks.presence import Presence, Registration
 from sinks.redis import RedisUnavailable
 from sinks.results import Result, Sink
-from sinks.wire import NOT_HERE, TAKEN, TURNED_TO_SYNC, Delivery, Note
-from streams.envelope import Push, notification_id
+from sinks.together import Together
+from streams.envelope import Push
 from streams.stage import Stage
 
-#: A parcel is full at so many payload bytes or notes; a note larger than that has one of its own.
-MAX_BYTES: Final = 1 << 20
-MAX_NOTES: Final = 512
-_WHY: Final = {NOT_HERE: "not-here", TURNED_TO_SYNC: "syncing"}
+#: The statuses of the devices of a parcel, or why there are none.
+Answer = list[int] | str
 log = logging.getLogger(__name__)
 
 
@@ -43,6 +43,7 @@ class SocketSink:
         self._posts = posts
         self._gateways = gateways
         self._presence = presence
+        self._lines: dict[Gateway, Together[Parcel, Answer]] = {}
 
     async def deliver(self, pushes: Sequence[Push]) -> list[Result]:
         """Deliver to all gateways at once; the failure of one is no other's."""
@@ -65,16 +66,37 @@ class SocketSink:
     ) -> tuple[list[Result], list[Registration]]:
         results: list[Result] = []
         gone: list[Registration] = []
-        failure = ""
-        for parcel in own:
-            answer = failure or await self._posts.send(gateway, parcel.body(gateway), len(parcel.recipients))
+        for parcel, answer in zip(own, await self._line(gateway)(own), strict=True):
             if isinstance(answer, str):
-                failure = answer
-                results += parcel.failed(failure)
+                results += parcel.failed(answer)
             else:
                 results += parcel.results(answer)
                 gone += parcel.gone(answer, pushes)
         return results, gone
+
+    def _line(self, gateway: Gateway) -> Together[Parcel, Answer]:
+        """The way to a gateway, shared by the batches of all partitions. What leads to none is dropped."""
+        if gateway not in self._lines:
+            lives = self._gateways.incarnations
+            self._lines = {at: line for at, line in self._lines.items() if lives.get(at.number) == at.incarnation}
+            self._lines[gateway] = Together(partial(self._post, gateway))
+        return self._lines[gateway]
+
+    async def _post(self, gateway: Gateway, waiting: Sequence[Parcel]) -> list[Answer]:
+        """What the gateway says of each parcel. After a POST that failed none is tried: what follows would arrive out
+        of order."""
+        answers: list[Answer] = []
+        failure = ""
+        for load in loads(waiting):
+            sizes = [len(parcel.recipients) for parcel in load]
+            answer = failure or await self._posts.send(gateway, body(gateway, load), sum(sizes))
+            if isinstance(answer, str):
+                failure = answer
+                answers += [failure] * len(load)
+                continue
+            statuses = iter(answer)
+            answers += [list(islice(statuses, size)) for size in sizes]
+        return answers
 
     async def _forget(self, gone: Sequence[Registration]) -> None:
         """Remove presence that no gateway answers for; where a newer connection stands, it stays."""
@@ -82,100 +104,3 @@ class SocketSink:
             self.forgotten += sum(await self._presence.remove_all(gone))
         except RedisUnavailable as error:
             log.warning("presence of %d devices that are gone stays for now: %s", len(gone), error)
-
-
-class Recipient(NamedTuple):
-    """A device in a parcel, in the order of the gateway's statuses. `push` is the place of its push in the batch."""
-
-    push: int
-    device: str
-    epoch: int
-    targeted: bool
-
-
-class Parcel:
-    """What one POST carries."""
-
-    def __init__(self) -> None:
-        self.notes: list[Note] = []
-        self.recipients: list[Recipient] = []
-        self.size = 0
-
-    def body(self, gateway: Gateway) -> bytes:
-        """The body of the POST."""
-        return wire.encode_delivery(Delivery(gateway.number, gateway.incarnation, self.notes))
-
-    def failed(self, why: str) -> list[Result]:
-        """The results where the gateway gave no statuses."""
-        return [Result(r.push, r.device, "later", why) for r in self.recipients if r.targeted]
-
-    def results(self, statuses: Sequence[int]) -> list[Result]:
-        """The results by the gateway's statuses."""
-        return [
-            _result(recipient, status)
-            for recipient, status in zip(self.recipients, statuses, strict=True)
-            if recipient.targeted
-        ]
-
-    def gone(self, statuses: Sequence[int], pushes: Sequence[Push]) -> list[Registration]:
-        """Presence that the gateway knows nothing of."""
-        return [
-            Registration(pushes[r.push].account, r.device, r.epoch)
-            for r, status in zip(self.recipients, statuses, strict=True)
-            if status == NOT_HERE
-        ]
-
-
-def parcels(pushes: Sequence[Push]) -> Mapping[Gateway, list[Parcel]]:
-    """The parcels of each gateway, in order of position: they must leave one after the other."""
-    sorted_: dict[Gateway, list[Parcel]] = {}
-    for number, push in enumerate(pushes):
-        for gateway, recipients in _by_gateway(number, push).items():
-            own = sorted_.setdefault(gateway, [])
-            note = _note(push, recipients)
-            size = len(note.payload)
-            if not own or own[-1].size + size > MAX_BYTES or len(own[-1].notes) == MAX_NOTES:
-                own.append(Parcel())
-            own[-1].notes.append(note)
-            own[-1].recipients.extend(recipients)
-            own[-1].size += size
-    return sorted_
-
-
-def _by_gateway(number: int, push: Push) -> dict[Gateway, list[Recipient]]:
-    """Targets before others, as the gateway answers."""
-    found: dict[Gateway, list[Recipient]] = {}
-    for targeted, paths in ((True, push.targets), (False, push.others)):
-        for device, gateway, incarnation, epoch in paths:
-            recipients = found.setdefault(Gateway(gateway, incarnation), [])
-            recipients.append(Recipient(number, device, epoch, targeted))
-    return found
-
-
-def _note(push: Push, recipients: Sequence[Recipient]) -> Note:
-    targets = tuple([r.device for r in recipients if r.targeted])
-    return Note(  # in the order of its fields: by name it takes six times as long
-        notification_id(push.seq, push.partition, push.topic_id),
-        push.account,
-        push.type,
-        push.lane,
-        push.seq,
-        push.prev,
-        push.time,
-        push.expires,
-        push.events,
-        push.content_type,
-        push.payload if targets else b"",
-        targets,
-        tuple([r.device for r in recipients if not r.targeted]),
-    )
-
-
-def _result(recipient: Recipient, status: int) -> Result:
-    if status == TAKEN:
-        return Result(recipient.push, recipient.device, "delivered")
-    if status == NOT_HERE:
-        return Result(recipient.push, recipient.device, "gone", _WHY[status])
-    if status == TURNED_TO_SYNC:
-        return Result(recipient.push, recipient.device, "later", _WHY[status])
-    return Result(recipient.push, recipient.device, "refused", f"status {status}")

@@ -238,6 +238,32 @@ async def test_large_batches_leave_in_parts_and_in_order(socket_sink: SocketSink
     assert len(gateway.deliveries) == 2
 
 
+async def test_batches_that_wait_for_a_gateway_share_the_next_post(socket_sink: SocketSink, open_gateway: Open) -> None:
+    """Each gets the results of its own devices; the batches of other partitions do not queue up one by one."""
+    gateway, gate, arrived = await open_gateway(), asyncio.Event(), asyncio.Event()
+
+    async def slow(delivery: wire.Delivery) -> web.Response:
+        arrived.set()
+        await gate.wait()
+        gone = {n.account: wire.NOT_HERE for n in delivery.notes if n.account == "ben"}
+        return _statuses(*(gone.get(note.account, wire.TAKEN) for note in delivery.notes))
+
+    gateway.answer = slow
+    batches = [[push(n, account=name, targets=(gateway.path(name),))] for n, name in enumerate(("anna", "ben", "cem"))]
+    first = asyncio.create_task(socket_sink.deliver(batches[0]))
+    await asyncio.wait_for(arrived.wait(), 10)
+    others = [asyncio.create_task(socket_sink.deliver(batch)) for batch in batches[1:]]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gate.set()
+    assert [await task for task in (first, *others)] == [
+        [Result(0, "anna", "delivered")],
+        [Result(0, "ben", "gone", "not-here")],
+        [Result(0, "cem", "delivered")],
+    ]
+    assert [[note.account for note in each.notes] for each in gateway.deliveries] == [["anna"], ["ben", "cem"]]
+
+
 async def test_the_stage_push_finds_its_sink_and_reports(store_settings: Settings, open_gateway: Open) -> None:
     """By the path in topics.yaml, on the resources of the worker."""
     gateway, output = await open_gateway(), FakeOutput()

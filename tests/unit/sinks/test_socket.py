@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sinks import wire
+from sinks.parcels import MAX_BYTES, MAX_NOTES, body, loads, parcels
 from sinks.posts import Gateway
 from sinks.results import Result
-from sinks.socket import MAX_BYTES, MAX_NOTES, parcels
 from streams.envelope import notification_id
 from tests.unit.fakes import NOW, TOPIC_ID, at
 from tests.unit.sinks.make import push
@@ -56,9 +56,21 @@ def test_parcels_are_bounded_and_keep_the_order() -> None:
     assert [note.seq for parcel in large for note in parcel.notes] == [at(n) for n in range(5)]
 
 
+def test_parcels_of_batches_share_loads() -> None:
+    """In order, for as long as they fit."""
+    third = b"x" * (MAX_BYTES // 3)
+    made = [parcels([push(n, payload=third)])[Gateway(5, 1)][0] for n in range(5)]
+    assert [list(map(made.index, load)) for load in loads(made)] == [[0, 1, 2], [3, 4]]
+    read = wire.decode_delivery(body(Gateway(5, 1), made[3:]))
+    assert [note.seq for note in read.notes] == [at(3), at(4)]
+    small = [parcels([push(n, payload=b"") for n in range(300)])[Gateway(5, 1)][0] for _ in range(3)]
+    assert [len(load) for load in loads(small)] == [1, 1, 1]
+    assert list(loads([])) == []
+
+
 def test_a_delivery_travels() -> None:
     """What the worker encodes is what the gateway decodes."""
     (parcel,) = parcels([push(1), push(2)])[Gateway(5, 1)]
-    read = wire.decode_delivery(parcel.body(Gateway(5, 1)))
+    read = wire.decode_delivery(body(Gateway(5, 1), [parcel]))
     assert (read.gateway, read.incarnation, read.notes) == (5, 1, parcel.notes)
     assert wire.decode_statuses(wire.encode_statuses([200, 404])) == [200, 404]
