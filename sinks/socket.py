@@ -101,6 +101,8 @@ class SocketSink:
     async def _forget(self, gone: Sequence[Registration]) -> None:
         """Remove presence that no gateway answers for; where a newer connection stands, it stays."""
         try:
-            self.forgotten += sum(await self._presence.remove_all(gone))
+            removed = await self._presence.remove_all(gone)
         except RedisUnavailable as error:
             log.warning("presence of %d devices that are gone stays for now: %s", len(gone), error)
+        else:
+            self.forgotten += sum(removed)
