@@ -24,8 +24,7 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
     turn = transport.output.turn
 
     async def handle(batch: Batch, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await before
+        await _end_of(before)
         await turn()
         if not batch.begin():
             return
@@ -52,3 +51,9 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
                 last[batch.partition] = group.create_task(handle(batch, last.get(batch.partition)))
 
     app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name=name)(agent)
+
+
+async def _end_of(before: asyncio.Task[None] | None) -> None:
+    """Wait for the batch before this one in its partition."""
+    if before is not None:
+        await before

@@ -56,6 +56,17 @@ def exception_swallowed() -> None:
     replace(streams.transport, "add_agent", add_agent)
 
 
+@mutant("tests/unit/transport/test_agents.py::test_a_partition_that_waits_holds_up_no_other")
+def batches_of_a_partition_at_once() -> None:
+    """A batch begins while the one before it in its partition is in work."""
+    from streams.transport import agents
+
+    async def at_once(before: object) -> None:
+        return None
+
+    replace(agents, "_end_of", at_once)
+
+
 @mutant(f"{LOSSES}::test_nothing_is_handed_out_between_the_seek_and_the_flow")
 def handed_out_before_the_flow() -> None:
     """Batches are handed out as soon as their partition is sought, when Faust still empties the queues of agents."""
