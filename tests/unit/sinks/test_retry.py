@@ -182,6 +182,7 @@ async def test_a_partition_that_goes_away_while_results_are_settled_harms_nothin
     scene.registry.meanwhile = lose
     await scene.go_off()
     assert scene.failures == []
+    assert (scene.stage.metrics.ended, scene.stage.metrics.held) == ({"given-back": 1}, 1)
     assert await scene.take(TICK, first=1) == Progress(0, -1, -1)
 
 
