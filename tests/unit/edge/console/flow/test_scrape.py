@@ -18,11 +18,10 @@ def test_a_page_as_workers_write_it() -> None:
     ages: dict[tuple[str, ...], float] = {("route", "all"): 1.5}
     metrics.levels("oldest_unprocessed_event_age_seconds", "Age.", ("stage", "lane"), lambda: ages)
     metrics.levels("stage_lag_records", "Lag.", ("stage", "lane"), lambda: {("route", "all"): 4.0})
-    stage.begin(5)
-    stage.count([Outcome("stale", "a", 1), Outcome("duplicate", "a", 2)])
-    stage.copies += 1
-    stage.ended["events"] += 2
-    stage.finish()
+    with stage.batch(5):
+        stage.count([Outcome("stale", "a", 1), Outcome("duplicate", "a", 2)])
+        stage.copies += 1
+        stage.ended["events"] += 2
     scrape = parse(generate_latest(metrics.registry).decode(), 10.0)
     assert (scrape.at, scrape.started, scrape.sessions) == (10.0, 7.0, 3.0)
     counts = scrape.stages["route", "all"]
