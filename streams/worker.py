@@ -87,6 +87,7 @@ def build_app(worker: str, settings: Settings, topology: Topology, origin: str) 
         },
         chain=chain_of(worker, settings.topic_prefix, topology)._replace(origin=origin),
         linger=linger / 1000,
+        gathered=frozenset({settings.topic_prefix + "outcomes"}),
     )
     return app
 

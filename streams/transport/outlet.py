@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -16,6 +17,7 @@ from streams.stage import Packed
 from streams.transport.failure import DeliveryFailed, Failure, OversizedRecord
 
 Headers = list[tuple[str, bytes]]
+_Record = tuple[str, int, bytes | None, bytes | None, Headers | None]
 
 #: The replay watermark needs more than idempotence: without the gapless guarantee librdkafka goes on behind a batch
 #: that failed for good, and a message that times out leaves a hole in any case.
@@ -36,6 +38,9 @@ DEFAULTS: Final[Mapping[str, object]] = {
 }
 _SLICE: Final = 0.5  # seconds after which a flush looks whether something has failed
 _RETRY_AFTER: Final = 0.005  # seconds until a full queue is tried again
+#: Seconds in which records of a topic that nobody waits for are gathered: a request is for one partition, and costs the
+#: client and the broker about as much as its records do.
+GATHER_S: Final = 0.1
 #: Seconds after which sessions begin anew. A broker forgets a producer that was silent for a day, and takes any
 #: sequence from one that it does not know (`producer.id.expiration.ms`).
 _SESSION: Final = 12 * 3600.0
@@ -59,9 +64,15 @@ class Outlet:
         failure: Failure,
         flush_timeout: float = 60.0,
         marked: frozenset[str] = frozenset(),
+        gathered: frozenset[str] = frozenset(),
     ) -> None:
-        """`config` is librdkafka's and cannot change what makes the log gapless. `flush_timeout` is in seconds."""
+        """`config` is librdkafka's and cannot change what makes the log gapless. `flush_timeout` is in seconds.
+
+        What is sent to a `gathered` topic, none of which is marked, may leave later than what is sent after it.
+        """
         self._marked = marked
+        self._gathers = gathered
+        self._gathered: deque[_Record] = deque()
         self._begun: set[tuple[str, int]] = set()
         self._begin_anew_at = time.monotonic() + _SESSION
         self._failure = failure
@@ -119,6 +130,9 @@ class Outlet:
 
         Raises OversizedRecord, or DeliveryFailed once the process has failed.
         """
+        if topic in self._gathers:
+            self._gather((topic, partition, key, value, headers))
+            return
         await self.open([(topic, partition)])
         await self._send(topic, partition, key, value, headers)
 
@@ -154,6 +168,23 @@ class Outlet:
             if self._failure.cause is not None:
                 raise DeliveryFailed(str(self._failure.cause)) from self._failure.cause
 
+    def _gather(self, record: _Record) -> None:
+        self._gathered.append(record)
+        if len(self._gathered) == 1:
+            asyncio.get_running_loop().call_later(GATHER_S, self._let_go)
+
+    def _let_go(self) -> None:
+        """Queue what is gathered, in order, for as long as there is room."""
+        gathered = self._gathered
+        try:
+            while gathered:
+                self._queue(*gathered[0])
+                gathered.popleft()
+        except BufferError:
+            asyncio.get_running_loop().call_later(_RETRY_AFTER, self._let_go)
+        except Exception as error:
+            self._failure.fail(error)
+
     async def turn(self) -> None:
         """Wait while a commit flushes. A batch begun meanwhile would keep the queue from ever being empty."""
         if time.monotonic() > self._begin_anew_at:
@@ -167,6 +198,7 @@ class Outlet:
         self._flushes += 1
         self._open.clear()
         try:
+            await self._let_all_go()
             left = await asyncio.get_running_loop().run_in_executor(self._pool, self._flush)
         except Exception as error:  # KafkaException; after a fatal error SystemError too, from within the client
             raise DeliveryFailed(str(error)) from error
@@ -178,6 +210,14 @@ class Outlet:
             raise DeliveryFailed(str(self._failure.cause)) from self._failure.cause
         if left:
             raise DeliveryFailed(f"{left} records not on the broker after {self._flush_timeout:g} s")
+
+    async def _let_all_go(self) -> None:
+        """All that was gathered is queued when this returns, or something has failed."""
+        while True:
+            self._let_go()
+            if not self._gathered or self._failure.cause is not None:
+                return
+            await asyncio.sleep(_RETRY_AFTER)
 
     def _flush(self) -> int:
         """Records that are not on the broker when all are, or the time is over, or something has failed."""

@@ -40,6 +40,7 @@ class BatchTransport(driver.Transport):
         producer_config: Mapping[str, object],
         chain: Chain = NO_CHAIN,
         linger: float = 0.0,
+        gathered: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(app.conf.broker_consumer, app)
         servers = ",".join(driver.server_list(self.url, self.default_port))
@@ -47,7 +48,8 @@ class BatchTransport(driver.Transport):
         self.failures.listen(on_failure)
         self.chain = chain
         self.linger = linger
-        self.output = Outlet({**producer_config, "bootstrap.servers": servers}, self.failures, marked=chain.writes)
+        config = {**producer_config, "bootstrap.servers": servers}
+        self.output = Outlet(config, self.failures, marked=chain.writes, gathered=gathered)
 
     @property
     def failure(self) -> BaseException | None:
@@ -72,13 +74,15 @@ def attach(
     producer_config: Mapping[str, object],
     chain: Chain = NO_CHAIN,
     linger: float = 0.0,
+    gathered: frozenset[str] = frozenset(),
 ) -> BatchTransport:
     """Give an app its transport, before it starts.
 
     `on_failure` is called with the first failure, on whichever thread it happens. `producer_config` holds properties
     of librdkafka: those of `security`, `linger.ms`, `message.max.bytes`. `chain` names the topics whose readers keep a
-    replay watermark. `linger`: seconds between two reads that give little. Raises KafkaException for a bad property.
+    replay watermark. `linger`: seconds between two reads that give little. `gathered`: topics that nobody waits for.
+    Raises KafkaException for a bad property.
     """
-    transport = BatchTransport(app, on_failure, producer_config, chain, linger)
+    transport = BatchTransport(app, on_failure, producer_config, chain, linger, gathered)
     app.transport = app.producer_transport = transport
     return transport

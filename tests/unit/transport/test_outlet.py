@@ -75,6 +75,53 @@ async def test_records_sent_together_wait_for_room_one_by_one(broker: Broker, mo
     assert next(refusals, None) is None
 
 
+async def test_what_nobody_waits_for_leaves_together(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while, in order; what is sent after it to another topic does not wait."""
+    monkeypatch.setattr("streams.transport.outlet.GATHER_S", 0.05)
+    outlet = Outlet({}, Failure(), gathered=frozenset({"late"}))
+    await outlet.send("late", 0, None, b"1")
+    await outlet.send("late", 1, None, b"2", [("a", b"b")])
+    await outlet.send("out", 0, None, b"3")
+    queued = outlet._producer._queue
+    assert [value for value, _ in queued] == [b"3"]
+    await until(lambda: len(queued) == 3, "it has left")
+    assert [value for value, _ in queued] == [b"3", b"1", b"2"]
+
+
+async def test_a_flush_takes_what_was_gathered_along(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the commit all is on the broker, also where the queue had no room for a while."""
+    outlet = Outlet({}, Failure(), gathered=frozenset({"late"}))
+    produce, refusals = outlet._produce, iter([False, True, True])
+
+    def sometimes_full(*args: object) -> None:
+        if next(refusals, False):
+            raise BufferError
+        produce(*args)
+
+    monkeypatch.setattr(outlet, "_produce", sometimes_full)
+    for number in range(3):
+        await outlet.send("late", 0, None, b"%d" % number)
+    await outlet.flush()
+    assert broker.delivered == [b"0", b"1", b"2"]
+
+
+async def test_a_gathered_record_that_cannot_be_sent_ends_the_process(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is committed without it."""
+    failure = Failure()
+    outlet = Outlet({}, failure, gathered=frozenset({"late"}))
+
+    def too_large(*args: object) -> None:
+        raise confluent_kafka.KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+
+    monkeypatch.setattr(outlet, "_produce", too_large)
+    await outlet.send("late", 0, None, b"v")
+    with pytest.raises(DeliveryFailed):
+        await outlet.flush()
+    assert isinstance(failure.cause, OversizedRecord)
+
+
 async def test_one_of_many_that_cannot_be_sent_is_named(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when it is sent alone."""
     outlet = Outlet({}, Failure())
