@@ -31,13 +31,10 @@ class Seen(faust.Table):
         self._output = output
 
     def write(self, partition: int, entries: Sequence[Entry]) -> None:
-        """Only while a batch of this partition is current."""
-        key = b"%d/%d/%d" % (partition, entries[0][1], entries[-1][1])
-        self[key] = b"".join([_ENTRY.pack(*entry) for entry in entries])
-
-    def on_key_set(self, key: bytes, value: bytes) -> None:
         """Through the output of the stages: one order, one flush."""
-        self._output.put(self.changelog_topic_name, self.partition_for_key(key), key, value)
+        key = b"%d/%d/%d" % (partition, entries[0][1], entries[-1][1])
+        row = b"".join([_ENTRY.pack(*entry) for entry in entries])
+        self._output.put(self.changelog_topic_name, partition, key, row)
 
     def apply_changelog_batch(self, batch: Any, *args: Any) -> None:
         """Recovery."""
