@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from streams.cloudevents import is_json
 from streams.envelope import Envelope
 from streams.policies import Policy
+from streams.sizes import MAX_EVENTS, MAX_PAYLOAD
 from streams.targets import Predicate
-
-#: Bounds of a merged notification: it is pushed, and kept in a row, whole.
-MAX_EVENTS: Final = 100
-MAX_PAYLOAD: Final = 16 * 1024
 
 
 class Changes(msgspec.Struct, forbid_unknown_fields=True):

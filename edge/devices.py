@@ -21,6 +21,7 @@ from sinks import keys
 from sinks.devices import Device
 from sinks.keys import BadToken
 from sinks.seal import Seal
+from streams.sizes import MAX_TOKEN
 from streams.targets import parse_version
 from streams.topology import Topology
 
@@ -33,7 +34,7 @@ class DeviceBody(msgspec.Struct, forbid_unknown_fields=True):
     type: Word
     app_version: Word
     platform: Word = "socket"
-    token: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    token: Annotated[str, msgspec.Meta(max_length=MAX_TOKEN)] = ""
     keys: Annotated[dict[Word, Annotated[str, msgspec.Meta(max_length=512)]], msgspec.Meta(max_length=4)] = {}
     capabilities: Annotated[tuple[Word, ...], msgspec.Meta(max_length=32)] = ()
 
@@ -67,6 +68,9 @@ class Devices:
             raise problems.malformed("body", str(error)) from error
         self._check(body, identity)
         known = await self._stores.registry.get(identity.account, identity.device)
+        # of several that come at once a few too many may pass: `store` leaves out what a push has no room for
+        if known is None and await self._stores.registry.is_full(identity.account):
+            raise problems.too_many_devices()
         # before the device is known: what is sent from then on is above this cursor
         heads = await read_heads(self._stores.heads, identity.account, len(self._topology.lane_names()))
         now = self._clock()

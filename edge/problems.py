@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from edge.stores import STORE_ERRORS
+from streams.sizes import MAX_DEVICES
 
 PREFIX: Final = "urn:lockstep:problem:"
 _RETRY_AFTER_S: Final = 5
@@ -66,6 +67,12 @@ def wrong_device(device: str) -> Problem:
 def unknown_device(device: str) -> Problem:
     """404"""
     return Problem(404, "unknown-device", "The device is not registered", f"register {device!r} first")
+
+
+def too_many_devices() -> Problem:
+    """409"""
+    detail = f"at most {MAX_DEVICES}: delete one that is gone"
+    return Problem(409, "too-many-devices", "The account has as many devices as it may", detail)
 
 
 def malformed(name: str, detail: str) -> Problem:

@@ -12,6 +12,7 @@ import msgspec
 
 from sinks.cassandra import Cassandra
 from sinks.redis import Redis, command, script, usable
+from streams.sizes import MAX_DEVICES
 from streams.targets import CACHED, DEVICE, parse_version
 from streams.topology import Topology
 
@@ -27,6 +28,7 @@ _LIST: Final = (
     "SELECT id, type, app_version, platform, push_token, capabilities, registered FROM devices WHERE account = ?"
 )
 _GET: Final = _LIST + " AND id = ?"
+_SOME: Final = "SELECT id FROM devices WHERE account = ? LIMIT ?"
 _WRITTEN: Final = "SELECT push_token, WRITETIME(push_token) FROM devices WHERE account = ? AND id = ?"
 _FORGET: Final = "UPDATE devices USING TIMESTAMP ? SET push_token = '' WHERE account = ? AND id = ?"
 _DELETE: Final = "DELETE FROM devices WHERE account = ? AND id = ?"
@@ -106,6 +108,7 @@ class Statements(msgspec.Struct, frozen=True):
     put: Any
     get: Any
     list: Any
+    some: Any
     delete: Any
     written: Any
     forget: Any
@@ -127,7 +130,7 @@ class Registry:
     async def open(cls, cassandra: Cassandra, redis: Redis, topology: Topology) -> Registry:
         """A registry with its statements prepared. Raises CassandraUnavailable."""
         prepare = cassandra.prepare
-        texts = (_PUT, _GET, _LIST, _DELETE, _WRITTEN, _FORGET)
+        texts = (_PUT, _GET, _LIST, _SOME, _DELETE, _WRITTEN, _FORGET)
         statements = Statements(*[await prepare(text) for text in texts])
         return cls(cassandra, redis, codec(topology), statements)
 
@@ -149,6 +152,10 @@ class Registry:
     async def list(self, account: str) -> Sequence[Device]:
         """All devices of an account, by id. Raises CassandraUnavailable."""
         return [_device(*row) for row in await self._execute(self._statements.list, (account,))]
+
+    async def is_full(self, account: str) -> bool:
+        """Whether an account has as many devices as it may. Raises CassandraUnavailable."""
+        return len(await self._execute(self._statements.some, (account, MAX_DEVICES))) >= MAX_DEVICES
 
     async def copy(self, account: str) -> Flat:
         """The copy of an account as `store` sees it, which is not filled by this. Raises what `load` raises."""

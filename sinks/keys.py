@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from streams.sizes import MAX_TOKEN
+
 _APNS: Final = re.compile(r"[0-9a-fA-F]{16,200}\Z")
 _FCM: Final = re.compile(r"[!-~]{16,4096}\Z")
 _TOKENS: Final = {"apns": _APNS, "fcm": _FCM}
@@ -59,6 +61,13 @@ def pack(platform: str, token: str, keys: Mapping[str, str]) -> str:
     apns and fcm: the device token. webpush: the endpoint, and keys `p256dh` and `auth` as browsers give them.
     webhook: the address, and the key `secret`, `whsec_...`; several with spaces between them while they rotate.
     """
+    text = _checked(platform, token, keys)
+    if len(text.encode()) > MAX_TOKEN:
+        raise BadToken(f"longer than {MAX_TOKEN} bytes, with its keys")
+    return text
+
+
+def _checked(platform: str, token: str, keys: Mapping[str, str]) -> str:
     if platform in _ADDRESSES:
         packed = _encode(_Packed(token, dict(keys)))
         _ADDRESSES[platform](packed)

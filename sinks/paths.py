@@ -13,7 +13,7 @@ from streams.envelope import Envelope, Push
 from streams.outcomes import Outcome
 from streams.policies import policies
 from streams.stage import Incarnations
-from streams.targets import CACHED, DEVICE, PRESENCE, PRESENCE_LIFE_MS, Paths, PlatformPath, Predicate, resolve
+from streams.targets import CACHED, DEVICE, PRESENCE, PRESENCE_LIFE_MS, Paths, PlatformPath, Predicate, fit, resolve
 from streams.topology import Topology, Wake
 
 #: The platform of devices that hold a socket; it is the first, and needs no token.
@@ -78,7 +78,7 @@ def chained(envelopes: Iterable[Envelope], states: Mapping[tuple[str, int], Acco
 
 
 def _plan(e: Envelope, prev: int, view: View, rules: Rules, now: int) -> Plan:
-    paths = _paths(e, view)
+    paths = fit(_paths(e, view))
     late = now - min(e.deadline, e.expires)
     providers = _providers(paths.platforms, rules)
     outcome = _outcome(e, paths, providers, view, late)
@@ -140,7 +140,9 @@ def _outcome(
     woken = {path.device for own in providers.values() for path in own}
     online = ", ".join([f"{path.device} (gateway {path.gateway} since {path.epoch})" for path in paths.sockets])
     away = [device for device in devices[len(paths.sockets) :] if late > 0 or device not in woken]
-    offline = ", ".join([f"{device} ({_absence(device, view)})" for device in away])
+    offline = ", ".join(
+        [f"{device} ({'no room in the push' if device in paths.full else _absence(device, view)})" for device in away]
+    )
     if late > 0:
         both = ", ".join(filter(None, (online, offline)))
         return Outcome(

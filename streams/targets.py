@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from struct import Struct
 from typing import Final, NamedTuple
 
 import msgspec
+
+from streams.sizes import MAX_DEVICES, ROOM, target
 
 #: Value of a field of `d:{account}`: type bit, app version, platform number; then the platform's token, if any.
 DEVICE: Final = Struct(">HIH")
@@ -53,12 +56,16 @@ class PlatformPath(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """One path for each targeted device, and the online devices that are not targeted."""
+    """One path for each targeted device, and the online devices that are not targeted.
+
+    `full`: those of `inbox` that have another path, for which a push had no room.
+    """
 
     sockets: list[SocketPath]
     others: list[SocketPath]
     platforms: list[PlatformPath]
     inbox: list[str]
+    full: frozenset[str] = frozenset()
 
     def targeted(self) -> tuple[str, ...]:
         """Ids of all targeted devices."""
@@ -131,6 +138,22 @@ def resolve(
         else:
             inbox.append(device)
     return Paths(sockets, list(online.values()), platforms, inbox)
+
+
+def fit(paths: Paths) -> Paths:
+    """The paths of as many devices as a push takes, whatever an account has; a socket that it leaves out is synced."""
+    if len(paths.sockets) + len(paths.others) <= MAX_DEVICES and len(paths.platforms) <= MAX_DEVICES:
+        return paths
+    online = _fitting(target(path.device) for path in (*paths.sockets, *paths.others))
+    woken = _fitting(target(path.device, path.token) for path in paths.platforms)
+    left = [*(path.device for path in paths.sockets[online:]), *(path.device for path in paths.platforms[woken:])]
+    others = paths.others[: max(0, online - len(paths.sockets))]
+    return Paths(paths.sockets[:online], others, paths.platforms[:woken], [*left, *paths.inbox], frozenset(left))
+
+
+def _fitting(sizes: Iterable[int]) -> int:
+    """How many of the first have room together."""
+    return sum(total <= ROOM for total in accumulate(sizes))
 
 
 def _online(

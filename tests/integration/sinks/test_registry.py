@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from sinks.devices import COPY_LIFE_S, Device, Registry, is_cached
 from sinks.heads import Heads
 from sinks.redis import Redis, command
+from streams.sizes import MAX_DEVICES
 from streams.targets import CACHED
 
 TV = Device("tv", "tv", "1.2", capabilities=("hdr", "4k"), registered=1_700_000_000_000)
@@ -36,6 +37,18 @@ async def test_devices_are_kept_and_forgotten(registry: Registry, account: str) 
     assert await registry.list(account) == [PHONE]
     with pytest.raises(ValueError, match="toaster"):
         await registry.put(account, Device("x", "toaster", "1"))
+
+
+async def test_an_account_is_full(registry: Registry, account: str) -> None:
+    """With as many devices as it may have, and no longer when one is forgotten."""
+    devices = [replace(TV, id=f"tv-{number}") for number in range(MAX_DEVICES)]
+    await asyncio.gather(*(registry.put(account, device) for device in devices[1:]))
+    assert not await registry.is_full(account)
+    await registry.put(account, devices[0])
+    assert await registry.is_full(account)
+    assert not await registry.is_full(f"{account}-other")
+    await registry.delete(account, "tv-7")
+    assert not await registry.is_full(account)
 
 
 async def test_a_copy_is_filled_on_a_miss_and_dropped_by_a_registration(

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.merge import MAX_EVENTS, MAX_PAYLOAD, Changes, fold, merge
+from agents.merge import Changes, fold, merge
 from streams.envelope import VERSION, Envelope
 from streams.policies import FROM_EVER, Policy
+from streams.sizes import MAX_EVENTS, MAX_PAYLOAD
 from streams.targets import Predicate
 from tests.unit.fakes import NOW, TOPIC_ID, at
 

@@ -48,6 +48,8 @@ def test_tokens_stay_as_they_are() -> None:
         ("apns", "no hex", {}, "not a device token of apns"),
         ("fcm", "with space" * 3, {}, "not a device token of fcm"),
         ("fcm", "c" * 20, {"auth": "x"}, "platform fcm has no keys"),
+        ("pigeon", "é" * 2049, {}, "longer than 4096 bytes"),
+        ("webhook", URL, {"secret": _whsec(SECRET) + 2000 * "\u2003"}, "longer than 4096 bytes"),
         ("webpush", URL, {}, "the keys are auth, p256dh"),
         ("webpush", URL, {**WEB, "auth": "!!"}, "auth is not base64url"),
         ("webpush", URL, {**WEB, "auth": "AAAA"}, "auth has not 16 bytes"),

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from sinks.heads import AccountState
 from sinks.paths import Plan, Rules, chained, plans, rules_of
-from streams.envelope import Envelope, Push
+from streams import sizes
+from streams.envelope import Envelope, Push, encode
 from streams.outcomes import Outcome
 from streams.stage import Incarnations
 from streams.targets import DEVICE, PRESENCE_LIFE_MS, Predicate
@@ -140,6 +141,31 @@ def test_each_platform_gets_one_push_for_all_its_devices() -> None:
         f"socket: tv (gateway 5 since {NOW - 1000}); apns: phone (no presence), tablet (no presence); "
         "webpush: web (no presence)"
     )
+
+
+def test_an_account_with_more_devices_than_it_may_have_makes_no_push_that_is_too_long() -> None:
+    """It may have registered them before there was a limit: those that the push has no room for have their inbox."""
+    token = b"t" * 5000
+    devices = [*registered(tv=1)]
+    for number in range(1000):
+        devices += (b"phone-%d" % number, DEVICE.pack(4, 0, 1) + token)
+    e = envelope(4)
+    pushes, outcome = _plan(e, devices=devices)
+    assert len(encode(pushes["apns"])) <= sizes.push(len(e.payload))
+    woken = len(pushes["apns"].targets)
+    assert sizes.MAX_DEVICES <= woken == len(pushes["apns"].tokens) < 1000
+    assert sorted(outcome.devices) == sorted(["tv", *(f"phone-{number}" for number in range(1000))])
+    assert f"; inbox: phone-{woken} (no room in the push), " in outcome.detail
+
+
+def test_an_account_with_many_sockets_makes_no_push_that_is_too_long() -> None:
+    """A device that is left out has missed a number, and is synced."""
+    names = [f"tv-{number}" for number in range(30_000)]
+    push, outcome = _socket(envelope(4), devices=registered(**dict.fromkeys(names, 1)), presence=online(*names))
+    assert push is not None
+    assert len(encode(push)) <= sizes.push(0)
+    assert len(push.targets) < len(names) == len(outcome.devices)
+    assert f"inbox: tv-{len(push.targets)} (no room in the push), " in outcome.detail
 
 
 def test_a_device_that_is_online_is_not_woken() -> None:

@@ -8,14 +8,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from streams.sizes import MAX_DEVICE_ID, MAX_DEVICES, MAX_KEPT_TOKEN
 from streams.targets import (
     CACHED,
     DEVICE,
     EVERY,
     PRESENCE,
+    Paths,
     PlatformPath,
     Predicate,
     SocketPath,
+    fit,
     matches,
     narrow,
     parse_version,
@@ -177,3 +180,39 @@ def test_a_reply_that_is_no_hash_is_refused() -> None:
     """An odd number of fields and values is a defect that must not pass for fewer devices."""
     with pytest.raises(ValueError, match="shorter"):
         resolve(EVERY, [b"tv"], [], {}, 0)
+
+
+def _online(prefix: str, count: int) -> list[SocketPath]:
+    return [SocketPath(f"{prefix}-{number}", 1, 1, 7) for number in range(count)]
+
+
+def test_what_an_account_may_have_always_fits() -> None:
+    """With the longest ids and tokens that there are, on all paths."""
+    ids = [f"{number:0{MAX_DEVICE_ID}}" for number in range(2 * MAX_DEVICES)]
+    sockets = [SocketPath(device, 1, 1, 7) for device in ids[:MAX_DEVICES]]
+    woken = [PlatformPath(2, device, b"t" * MAX_KEPT_TOKEN) for device in ids[MAX_DEVICES:]]
+    assert fit(Paths(sockets, [], woken, [])) == Paths(sockets, [], woken, [])
+    assert fit(Paths([], sockets, woken, [])) == Paths([], sockets, woken, [])
+
+
+@pytest.mark.parametrize(("length", "fitting"), [(200, 1000), (MAX_KEPT_TOKEN, MAX_DEVICES + 2)])
+def test_of_more_devices_those_that_fit_are_woken(length: int, fitting: int) -> None:
+    """Most tokens are short; those beyond have their inbox, and are named."""
+    woken = [PlatformPath(2, f"d-{number}", b"t" * length) for number in range(1000)]
+    paths = fit(Paths([], [], woken, ["tv"]))
+    left = [path.device for path in woken[fitting:]]
+    assert paths == Paths([], [], woken[:fitting], [*left, "tv"], frozenset(left))
+    assert sorted(paths.targeted()) == sorted(["tv", *(path.device for path in woken)])
+
+
+def test_sockets_and_those_that_only_get_the_number_share_the_room() -> None:
+    """What is not told of a socket is found by the sweep of its gateway."""
+    few, many = _online("a", 10), _online("b", 100_000)
+    paths = fit(Paths(few, many, [], []))
+    assert paths.sockets == few
+    assert paths.others == many[: len(paths.others)]
+    assert MAX_DEVICES < len(paths.others) < len(many)
+    assert paths.full == frozenset()
+    paths = fit(Paths(many, few, [], ["tv"]))
+    assert paths.others == []
+    assert paths.full == {path.device for path in many[len(paths.sockets) :]}
