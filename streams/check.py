@@ -11,7 +11,7 @@ import msgspec
 
 from streams.conform import Mistake, conform, unknown
 from streams.document import Path, Problem, Unreadable, read
-from streams.rules import broken_rules, short_windows
+from streams.rules import broken_rules, short_messages, short_windows
 from streams.settings import Settings
 from streams.topology import Topology
 
@@ -41,7 +41,7 @@ def load_file(path: str, settings: Settings | None = None, handlers: bool = True
 def load(text: str, source: str, settings: Settings | None = None, handlers: bool = True) -> Topology:
     """The topology a text describes. Raises TopologyError with every problem.
 
-    `source` is the name shown in errors. With `settings` the tables are checked against them too; `handlers`
+    `source` is the name shown in errors. With `settings` tables and topics are checked against them too; `handlers`
     imports what the dotted paths name.
     """
     try:
@@ -81,6 +81,7 @@ def _broken(topology: Topology, settings: Settings | None, handlers: bool) -> It
     yield from broken_rules(topology)
     if settings is not None:
         yield from short_windows(topology, settings)
+        yield from short_messages(topology, settings)
     if handlers:
         yield from missing_handlers(topology)
 

@@ -14,7 +14,7 @@ Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 class Limits(Frozen, frozen=True):
     """What an event may be, and when a worker stops a partition rather than go on.
 
-    event_bytes: Longest event, bytes of value and headers.
+    event_bytes: Longest event, bytes of value and headers; `max_message` of topics.yaml has room for what comes of it.
     future_tolerance: How far an event's time may be ahead of the broker's clock, s.
     redelivery_horizon: How long producers may send an event again, s; the window of `seen` must not be shorter.
     fingerprint_key: Secret that keys the digests of the tables; one value for the whole installation, never changed.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from streams import sizes
 from streams.conform import Mistake, unknown
 from streams.document import Path
 from streams.policies import lane_steps
@@ -20,6 +21,7 @@ from streams.topology import (
     bind,
     milliseconds,
     moment_ms,
+    size_bytes,
 )
 
 #: The inbox keeps nothing longer.
@@ -28,6 +30,14 @@ _LONGEST_TOPIC: Final = 249
 #: Everything in a lane waits for the end of its window, and a crash reads it again.
 _LONGEST_WINDOW_MS: Final = 10_000
 _LONGEST_LINGER_MS: Final = 1_000
+#: The longest record of each topic, by the longest event.
+_LONGEST: Final[Mapping[str, Callable[[int], int]]] = {
+    "ingest": sizes.envelope,
+    "events.{lane}": sizes.envelope,
+    "notifications.{lane}": sizes.notification,
+    "push.{platform}.{lane}": sizes.push,
+    "push.{platform}.{lane}.retry": sizes.retry,
+}
 
 
 def broken_rules(topology: Topology) -> Iterator[Mistake]:
@@ -264,6 +274,21 @@ def short_windows(topology: Topology, settings: Settings) -> Iterator[Mistake]:
             f"{seen.window} is less than the redelivery horizon, {horizon:g}s (LOCKSTEP_LIMITS__REDELIVERY_HORIZON)"
         )
         yield Mistake(("tables", "seen", "window"), message)
+
+
+def short_messages(topology: Topology, settings: Settings) -> Iterator[Mistake]:
+    """Topics that would refuse what comes of the longest event: the worker that makes such a record ends for good."""
+    event, kafka = settings.limits.event_bytes, settings.kafka.max_message_bytes
+    for name, longest in _LONGEST.items():
+        if name in topology.topics:
+            taken = topology.topics[name].max_message
+            for what, most in ((taken, size_bytes(taken)), (f"LOCKSTEP_KAFKA__MAX_MESSAGE_BYTES, {kafka},", kafka)):
+                if most < longest(event):
+                    message = (
+                        f"{what} is less than a record may have, {longest(event)} bytes: "
+                        f"events have up to {event} (LOCKSTEP_LIMITS__EVENT_BYTES)"
+                    )
+                    yield Mistake(("topics", name, "max_message"), message)
 
 
 _Rule = Callable[[Topology], Iterator[Mistake]]

@@ -25,7 +25,7 @@ ROOM: Final = MAX_DEVICES * (MAX_DEVICE_ID + MAX_KEPT_TOKEN + _PROVIDER)
 
 
 def envelope(event: int) -> int:
-    """A record of `events.<lane>` made of an event of so many bytes."""
+    """A record of `events.<lane>` made of an event of so many bytes, or that event itself in `ingest`, key included."""
     return event + _NUMBERS
 
 
@@ -37,6 +37,11 @@ def notification(event: int) -> int:
 def push(event: int) -> int:
     """The same of `push.<platform>.<lane>`."""
     return notification(event) + ROOM
+
+
+def retry(event: int) -> int:
+    """The same of its retry topic, which is for one device."""
+    return notification(event) + ROOM // MAX_DEVICES
 
 
 def target(device: str, token: bytes = b"") -> int:

@@ -79,6 +79,17 @@ def test_settings_are_read_once_and_a_bad_one_is_named(monkeypatch: pytest.Monke
     assert error("check").startswith("LOCKSTEP_EDGE__PORT: ")
 
 
+@pytest.mark.parametrize("command", [("check",), ("topics", "plan")])
+def test_a_limit_that_a_topic_does_not_take_is_refused(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything runs by it: the first event that long would end a worker."""
+    monkeypatch.setenv("LOCKSTEP_LIMITS__EVENT_BYTES", "300000")
+    said = error(*command)
+    assert ": topics.push.{platform}.{lane}.max_message: 1MiB is less than a record may have, " in said
+    assert said.endswith(" bytes: events have up to 300000 (LOCKSTEP_LIMITS__EVENT_BYTES)")
+
+
 def test_check_counts_the_schemas_and_names_bad_ones(tmp_path: Path) -> None:
     """A schema belongs to the file that names its directory."""
     assert lockstep("check").stdout.endswith(", 7 schemas\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from streams.check import DEFAULT, TopologyError, load, load_file, schema
 from streams.document import read
 from streams.limits import Limits
-from streams.settings import Settings
+from streams.settings import Kafka, Settings
 from streams.topology import Topology
 
 ROOT = Path(__file__).parents[3]
@@ -187,6 +188,52 @@ def test_window_covers_the_redelivery_horizon() -> None:
     with pytest.raises(TopologyError, match=r"tables.seen.window: 10m is less than the redelivery horizon, 601s"):
         load(SHIPPED, "topics.yaml", settings, handlers=False)
     assert load(SHIPPED, "topics.yaml", Settings(), handlers=False).tables["seen"].window == "10m"
+
+
+@pytest.mark.parametrize(
+    ("event_bytes", "refused"),
+    [
+        (200_000, []),
+        (300_000, ["push.{platform}.{lane}"]),
+        (1_000_000, ["notifications.{lane}", "push.{platform}.{lane}", "push.{platform}.{lane}.retry"]),
+        (
+            1 << 20,
+            [
+                "ingest",
+                "events.{lane}",
+                "notifications.{lane}",
+                "push.{platform}.{lane}",
+                "push.{platform}.{lane}.retry",
+            ],
+        ),
+    ],
+)
+def test_topics_take_what_comes_of_the_longest_event(event_bytes: int, refused: list[str]) -> None:
+    """A record that its topic refuses would end a worker for good; a setting admits no event that makes one."""
+    settings = Settings(limits=Limits(event_bytes=event_bytes))
+    try:
+        load(SHIPPED, "topics.yaml", settings, handlers=False)
+        problems = []
+    except TopologyError as error:
+        problems = error.problems
+    assert [problem.path for problem in problems] == [("topics", name, "max_message") for name in refused]
+    for problem in problems:
+        assert re.fullmatch(
+            rf"1MiB is less than a record may have, \d+ bytes: events have up to {event_bytes} "
+            r"\(LOCKSTEP_LIMITS__EVENT_BYTES\)",
+            problem.message,
+        )
+
+
+def test_producers_take_what_comes_of_the_longest_event() -> None:
+    """They have a limit of their own; and a topic that takes more than shipped is enough."""
+    larger = SHIPPED.replace("1MiB", "2MiB")
+    load(larger, "topics.yaml", Settings(limits=Limits(event_bytes=1 << 20)), handlers=False)
+    settings = Settings(kafka=Kafka(max_message_bytes=800_000))
+    said = r"topics.push.*max_message: LOCKSTEP_KAFKA__MAX_MESSAGE_BYTES, 800000, is less than a record may have"
+    with pytest.raises(TopologyError, match=said) as caught:
+        load(larger, "topics.yaml", settings, handlers=False)
+    assert len(caught.value.problems) == 1
 
 
 def test_topic_name_too_long_for_kafka() -> None:

@@ -71,6 +71,8 @@ def test_a_push_holds_the_longest_tokens_of_all_devices() -> None:
     )  # fmt: skip
     limit = size + sizes.MAX_PAYLOAD
     assert 0.95 * sizes.push(limit) < _taken(push) <= sizes.push(limit)
+    again = replace(push, targets=push.targets[:1], tokens=push.tokens[:1], attempt=2**31, due=LAST)
+    assert 0.9 * sizes.retry(limit) < _taken(again) <= sizes.retry(limit)
 
 
 def test_what_a_device_takes_of_a_push() -> None:
