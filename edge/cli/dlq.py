@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -82,7 +82,7 @@ class Asked(NamedTuple):
 def list_(settings: Settings, /, open_: bool, **options: Any) -> None:
     """List dead letters: place, time, reason, origin, key, size, what was done, detail."""
     asked = Asked(**options)
-    found, more = _found(_reader(settings), asked, False if open_ else None)
+    found, more = _first(_search(_reader(settings), asked, False if open_ else None), asked.limit)
     for letter in found:
         _say(letter, asked.as_json)
     if more:
@@ -101,11 +101,11 @@ def show(settings: Settings, place: str, payload: bool) -> None:
     from edge.oncall.letters import whole
 
     asked = Asked(place, None, None, None, None, None, None, 1, True)
-    found, _ = _found(_reader(settings), asked, None)
-    if not found:
+    found = next(_search(_reader(settings), asked, None), None)
+    if found is None:
         raise click.ClickException(f"no dead letter at {place}")
-    click.echo(msgspec.json.format(msgspec.json.encode(whole(found[0], payload)), indent=2))
-    if lacking := found[0].lacks():
+    click.echo(msgspec.json.format(msgspec.json.encode(whole(found, payload)), indent=2))
+    if lacking := found.lacks():
         note(lacking)
         end(1 if payload else 0)
 
@@ -118,7 +118,8 @@ def replay(settings: Settings, /, all_: bool, again: bool, dry_run: bool, yes: b
     """Put dead letters into ingest again, as they were, after what was wrong with them is repaired.
 
     They pass every gate anew: one that is too old by now is stale, one whose id took effect meanwhile a duplicate.
-    One that is not whole, as its record was too large, cannot be put there: it is named, and the exit status is 1.
+    One that is not whole, as its record was too large, cannot be put there: it is named, does not count against
+    --limit, and the exit status is 1.
     """
     _act(settings, Asked(**options), "replayed", "Put {} into ingest again?", (all_, again, dry_run, yes))
 
@@ -139,11 +140,9 @@ def _act(
     if not all_ and not asked.narrow():
         raise click.UsageError("say which: PARTITION:OFFSET, a filter, or --all")
     reader = _reader(settings)
-    found, more = _found(reader, asked, None if again else False)
-    lacking = [letter for letter in found if action == "replayed" and letter.lacks()]
-    for letter in lacking:
-        note(f"cannot be replayed: {letter.lacks()}")
-        found.remove(letter)
+    lacking: list[Letter] = []
+    letters = _search(reader, asked, None if again else False)
+    found, more = _first(_whole(letters, lacking) if action == "replayed" else letters, asked.limit)
     if dry_run or not yes:
         for letter in found:
             _say(letter, asked.as_json)
@@ -165,8 +164,8 @@ def _reader(settings: Settings) -> DeadLetters:
     return DeadLetters(settings, topology_of(settings))
 
 
-def _found(reader: DeadLetters, asked: Asked, finished: bool | None) -> tuple[list[Letter], bool]:
-    """At most as many as are asked for, and whether there are more."""
+def _search(reader: DeadLetters, asked: Asked, finished: bool | None) -> Iterator[Letter]:
+    """Those that are asked for, whatever the limit."""
     from edge.oncall.letters import Wanted
 
     partition, offset = (asked.partition, None) if asked.place is None else _place(asked.place)
@@ -179,8 +178,23 @@ def _found(reader: DeadLetters, asked: Asked, finished: bool | None) -> tuple[li
         until=None if asked.until is None else when(asked.until),
         finished=finished,
     )
-    found = list(islice(reader.find(wanted, partition), asked.limit + 1))
-    return found[: asked.limit], len(found) > asked.limit
+    return reader.find(wanted, partition)
+
+
+def _first(letters: Iterable[Letter], limit: int) -> tuple[list[Letter], bool]:
+    """At most so many, and whether there are more."""
+    found = list(islice(letters, limit + 1))
+    return found[:limit], len(found) > limit
+
+
+def _whole(letters: Iterable[Letter], lacking: list[Letter]) -> Iterator[Letter]:
+    """Those that can be replayed; the others are named and put into `lacking`."""
+    for letter in letters:
+        if lacks := letter.lacks():
+            note(f"cannot be replayed: {lacks}")
+            lacking.append(letter)
+        else:
+            yield letter
 
 
 def _place(text: str) -> tuple[int, int]:
