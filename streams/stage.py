@@ -180,12 +180,21 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     async def _put_outcomes(self, partition: int, now: int, outcomes: list[Outcome]) -> None:
         """As one record, or as several where accounts with many devices make it large."""
         value = encode_outcomes(self.name, now, outcomes)
-        if len(value) > MAX_OUTCOMES and len(outcomes) > 1:
-            half = len(outcomes) // 2
-            await self._put_outcomes(partition, now, outcomes[:half])
-            await self._put_outcomes(partition, now, outcomes[half:])
+        if len(value) > MAX_OUTCOMES and (len(outcomes) > 1 or len(outcomes[0].devices) > 1):
+            for half in _halves(outcomes):
+                await self._put_outcomes(partition, now, half)
         else:
             await self.output.send(self.topic("outcomes"), partition, outcomes[0].account.encode(), value)
+
+
+def _halves(outcomes: list[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
+    """Of one outcome alone its devices, and what is said of them."""
+    if len(outcomes) > 1:
+        return outcomes[: len(outcomes) // 2], outcomes[len(outcomes) // 2 :]
+    (whole,) = outcomes
+    devices, said = len(whole.devices) // 2, len(whole.detail) // 2
+    first = msgspec.structs.replace(whole, devices=whole.devices[:devices], detail=whole.detail[:said])
+    return [first], [msgspec.structs.replace(whole, devices=whole.devices[devices:], detail=whole.detail[said:])]
 
 
 #: Makes the handler of a stage; named in topics.yaml by its dotted path.

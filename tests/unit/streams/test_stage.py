@@ -73,6 +73,21 @@ async def test_outcomes_of_many_devices_are_cut_into_records_that_the_topic_take
     assert {(sent.topic, sent.partition, sent.key) for sent in output.sent} == {("outcomes", 5, b"acct")}
 
 
+async def test_one_outcome_of_too_many_devices_is_cut_too() -> None:
+    """An account may have had them before there was a limit. Each device is in one part, and all that is said."""
+    output = FakeOutput()
+    devices = tuple(f"{number:0128}" for number in range(10_000))
+    whole = Outcome("stored", "acct", 7, devices, ", ".join(devices), lane=2)
+    await make_stage("store", output).report(5, [whole])
+    parts = output.outcomes()
+    assert tuple(device for part in parts for device in part.devices) == devices
+    assert "".join(part.detail for part in parts) == whole.detail
+    assert {msgspec.structs.replace(part, devices=(), detail="") for part in parts} == {
+        Outcome("stored", "acct", 7, lane=2)
+    }
+    assert max(len(sent.value or b"") for sent in output.sent) <= MAX_OUTCOMES
+
+
 async def test_nothing_to_report_is_no_record() -> None:
     """A batch without outcomes leaves the topic alone."""
     output = FakeOutput()
