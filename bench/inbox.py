@@ -43,7 +43,7 @@ PAGE: Final = 20
 POLLS_PER_S: Final = 200
 PAYLOAD: Final = json.dumps({"profile": "p-1", "changed": ["maturity", "language"], "note": "x" * 120}).encode()
 IN_FLIGHT: Final = 128
-Way = Callable[[Sequence[Row]], Awaitable[object]]
+Way = Callable[[Sequence[Row]], Awaitable[None]]
 Cells = tuple[bytes, str, bytes, bytes]  # id, type, detail, payload
 Rows = dict[tuple[str, int, int], Cells]
 

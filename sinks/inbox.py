@@ -21,7 +21,8 @@ from cassandra.query import BatchStatement, BatchType
 from sinks.cassandra import LEVEL, Cassandra, CassandraUnavailable, unavailable
 from sinks.ring import Ring
 from sinks.rows import INSERT, Notification, Packer, Row, notification_of
-from sinks.waves import Partition, partition_key, waves
+from sinks.together import Together
+from sinks.waves import Item, Partition, partition_key, waves
 
 _TIMESTAMPED: Final = 0x20
 _short: Final = Struct(">H").pack
@@ -88,6 +89,7 @@ class InboxWriter:
         self.batches = 0  # sent
         self.slow = 0  # batches that needed the driver's own path
         self._session = session
+        self._together = Together(self._write)
         self._watch = cassandra.watch
         self._timeout = cassandra.timeout
         self._ring = Ring(session.cluster.metadata, cassandra.keyspace, cassandra.local_dc)
@@ -105,22 +107,25 @@ class InboxWriter:
         """A writer with its statement prepared. Raises CassandraUnavailable."""
         return cls(cassandra, await cassandra.prepare(INSERT))
 
-    async def write(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Write rows, those of a partition in order of position; gives them when all are acked.
+    async def write(self, rows: Sequence[Row]) -> None:
+        """Write rows, those of a partition in order of position; returns when all are acked.
 
         Raises CassandraUnavailable. A row that is written again is the same row: after an error write all again.
         """
-        timestamp = time.time_ns() // 1000
         pack = self._packer.pack
-        for wave in waves([(row.account, row.lane, pack(row)) for row in rows], self._coordinator):
+        await self._together([(row.account, row.lane, pack(row)) for row in rows])
+
+    async def _write(self, items: Sequence[Item]) -> Sequence[Item]:
+        timestamp = time.time_ns() // 1000
+        for wave in waves(items, self._coordinator):
             count = _Countdown(len(wave))
             for host, packed in wave:
                 self._send(_PackedBatch(packed, timestamp), host, count)
             with self._watch.request():
                 await self._acked(count)
             self.batches += len(wave)
-        self.rows += len(rows)
-        return rows
+        self.rows += len(items)
+        return items
 
     async def _acked(self, count: _Countdown) -> None:
         try:

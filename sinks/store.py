@@ -64,7 +64,6 @@ class Store:
         self._heads = heads
         self._gateways = gateways
         self._outage = outage
-        self._write = Together(writer.write)
         self._raise = Together(self._advance)
         self._rules = rules_of(stage.topology)
         self._topics = {name: stage.topic("push.{platform}.{lane}", platform=name) for name in self._rules.platforms}
@@ -98,7 +97,7 @@ class Store:
         reach("store.decoded")
         now = self._stage.now()
         rows = [row_of(envelope, now) for envelope in envelopes]
-        await self._insist(lambda: self._write(rows))
+        await self._insist(lambda: self.writer.write(rows))
         reach("store.written")
         if held is not None:
             return held

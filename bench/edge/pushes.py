@@ -13,7 +13,7 @@ from bench.edge.holders import Holder
 from bench.plan import LANES, Load, Planned, account_name
 from bench.system import BEGIN
 from sinks import wire
-from sinks.parcels import MAX_NOTES
+from sinks.socket import MAX_NOTES
 from sinks.wire import Delivery, Note
 from streams.envelope import notification_id
 

@@ -20,7 +20,7 @@ from bench.system import BEGIN
 from edge.cursor import Cursor, fingerprint
 from edge.protocol import Sessions, State
 from sinks import wire
-from sinks.parcels import MAX_NOTES
+from sinks.socket import MAX_NOTES
 from streams.envelope import position
 from tests.unit.bench.test_crowd import Wire
 from tests.unit.edge.doubles import LANES, ME, NOW, FakeLink, note

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sinks import wire
-from sinks.parcels import MAX_BYTES, MAX_NOTES, body, loads, parcels
 from sinks.posts import Gateway
 from sinks.results import Result
+from sinks.socket import MAX_BYTES, MAX_NOTES, body, loads, parcels
 from streams.envelope import notification_id
 from tests.unit.fakes import NOW, TOPIC_ID, at
 from tests.unit.sinks.make import push
