@@ -34,8 +34,9 @@ class Grant(NamedTuple):
 
 #: Commands of scripts count as their caller's own. Every connection loads all scripts.
 COMMANDS: Final = (
-    "auth", "select", "info", "script|load", "evalsha", "time", "exists", "get", "set", "del", "incr", "expire",
-    "pexpire", "hget", "hgetall", "hkeys", "hmget", "hset", "hsetnx", "hdel", "zadd", "zrange", "zremrangebyscore",
+    "auth", "hello", "client|tracking", "select", "info", "script|load", "evalsha", "time", "exists", "get", "set",
+    "del", "incr", "expire", "pexpire", "hget", "hgetall", "hkeys", "hmget", "hset", "hsetnx", "hdel", "zadd", "zrange",
+    "zremrangebyscore",
 )  # fmt: skip
 _HEADS: Final = ("h:*", "p:*", "d:*", "dg:*")
 _GATEWAYS: Final = ("gw:*", "gateways", "gateways:last")

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 from edge.ingest.endpoint import Ingest
@@ -88,23 +89,14 @@ def export(
         ("edge_accepted", "Connections accepted on the device port, HTTP too.", lambda: gateway.accepted),
         ("edge_pull_pages", "Pages that were pulled.", lambda: pull.pages),
         ("edge_pull_unchanged", "Pulls that were answered with 304.", lambda: pull.unchanged),
+        ("edge_pull_known", "Pulls whose heads were known without asking Redis.", lambda: pull.known),
         ("edge_pull_refused", "Pulls refused because too many pages were read at once.", lambda: pull.refused),
         ("edge_outcomes", "Outcomes that Kafka took.", lambda: reports.reported),
         ("edge_outcomes_dropped", "Outcomes dropped while Kafka took none.", lambda: reports.dropped),
-        ("edge_events_taken", "Events that came over HTTP and lie in Kafka.", lambda: ingest.counts.taken),
-        (
-            "edge_events_refused",
-            "Events over HTTP that lockstep or their producer's rights refuse.",
-            lambda: ingest.counts.refused,
-        ),
-        (
-            "edge_events_limited",
-            "Events over HTTP refused for their rate, or because too many wait.",
-            lambda: ingest.counts.limited,
-        ),
-        ("edge_events_failed", "Events over HTTP that Kafka did not take in time.", lambda: ingest.counts.failed),
     ):
         metrics.counter(name, meaning, count)
+    for name, meaning in _EVENTS.items():
+        metrics.counter(f"edge_events_{name}", meaning, partial(attrgetter(f"counts.{name}"), ingest))
     metrics.labelled(
         "edge_ack_codes", "Codes that devices gave of single items in acks.", ("code",), lambda: reports.codes
     )
@@ -125,4 +117,10 @@ _COUNTS: Final = {
     "syncs": "Times that a session read its inbox.",
     "flooded": "Connections closed because the device sent more frames than it may.",
     "acks": "Acks of devices.",
+}
+_EVENTS: Final = {
+    "taken": "Events that came over HTTP and lie in Kafka.",
+    "refused": "Events over HTTP that lockstep or their producer's rights refuse.",
+    "limited": "Events over HTTP refused for their rate, or because too many wait.",
+    "failed": "Events over HTTP that Kafka did not take in time.",
 }

@@ -46,6 +46,7 @@ from sinks.heads import Heads
 from sinks.inbox import InboxReader
 from sinks.presence import Lease, Presence
 from sinks.seal import Seal
+from sinks.tracked import track
 from streams.event_schemas import Payloads, read_schemas
 from streams.health import Probes, serve_health
 from streams.metrics import Metrics
@@ -111,9 +112,9 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         ingest = Ingest(settings, topology, guard.callers, output, _payloads(settings, topology), time.time)
         upgrades = Upgrades(lambda: Connection(gateway))
         routes = [pull.routes(), devices.routes(), ingest.routes(), upgrades.routes()]
-        polls = QuickPolls(
-            pull, stores.heads, guard.access, reports, len(topology.lanes), settings.edge.page_limit, time.time
-        )
+        lanes = len(topology.lanes)
+        heads = await stack.enter_async_context(track(settings, memory.watch, lanes, _HEADS_GAP_S))
+        polls = QuickPolls(pull, heads, guard.access, reports, lanes, settings.edge.page_limit, time.time)
         server = await _http(stack, api(routes, settings.edge.origins, lambda: gateway.draining))
         http = partial(QuickHandler, polls, server, loop=asyncio.get_running_loop(), access_log=None)
         gateway = Gateway(settings.edge, sessions, backlog, guard.verifier, reports, http)

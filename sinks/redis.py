@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sinks.resp import Connection, RedisUnavailable, ReplyError
+from sinks.resp import Changed, Connection, RedisUnavailable, ReplyError
 from streams.client_metrics import ClientMetrics
 from streams.logins import LoginError
 from streams.settings import Redis as RedisSettings
@@ -23,6 +23,7 @@ __all__ = [
 ]  # fmt: skip
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0
 _RUN_ID_BYTES: Final = 8
+_REPLICA: Final = b"role:slave"
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +48,9 @@ class Script(NamedTuple):
         return command(b"EVALSHA", self.digest, b"%d" % len(keys), *keys, *arguments)
 
 
+#: What Redis says unasked needs RESP3.
+_TRACK: Final = (command(b"HELLO", b"3"), command(b"CLIENT", b"TRACKING", b"ON"))
+_ROLE: Final = command(b"INFO", b"replication")
 _scripts: list[Script] = []
 
 
@@ -74,10 +78,16 @@ def usable(reply: Any) -> Any:
 class Redis:
     """Calls that are made at the same time share the connection and its round trips; it reconnects by itself."""
 
-    def __init__(self, config: RedisSettings) -> None:
+    def __init__(
+        self, config: RedisSettings, watch: ClientMetrics | None = None, changed: Changed | None = None
+    ) -> None:
+        """`changed` has Redis track what is read here, if it may: it hears of keys that change, and of a connection
+        that was lost, with None."""
         self.connects = 0  # connections made; one more than reconnects
-        self.watch = ClientMetrics("redis")
+        self.watch = watch or ClientMetrics("redis")
         self._config = config
+        self._changed = changed
+        self._refused = ""  # why nothing is tracked
         self._connection: Connection | None = None
         self._ready = asyncio.Event()
         self._run_id = b""
@@ -87,6 +97,11 @@ class Redis:
     def run_id(self) -> bytes:
         """Eight bytes that name the life of the server behind the newest connection; empty before the first."""
         return self._run_id
+
+    @property
+    def tracks(self) -> bool:
+        """Whether `changed` hears of what is read from now on."""
+        return self._connection is not None and self._connection.tracks
 
     async def call(self, *commands: bytes) -> list[Any]:
         """The replies, in order; error replies are ReplyError values. Raises RedisUnavailable."""
@@ -119,6 +134,13 @@ class Redis:
                 replies[number] = reply
         return replies
 
+    async def check(self) -> None:
+        """Drop a connection whose server does not answer in time, or has become a replica."""
+        if (connection := self._connection) is not None:
+            with suppress(RedisUnavailable):
+                if _REPLICA in (usable((await self.call(_ROLE))[0]) or b""):
+                    connection.abort()
+
     async def connected(self, timeout: float) -> None:
         """Wait for a connection, `timeout` seconds at most. Raises RedisUnavailable."""
         try:
@@ -146,16 +168,19 @@ class Redis:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._config.timeout):
             at = self._config
-            _, connection = await loop.create_connection(Connection, at.host, at.port, ssl=at.context())
+            make = partial(Connection, self._changed)
+            _, connection = await loop.create_connection(make, at.host, at.port, ssl=at.context())
         try:
             commands = [*self._greeting(), *_loads()]
             replies = [usable(reply) for reply in await self._answer(b"".join(commands), len(commands), connection)]
             info = replies[-1 - len(_scripts)]
-            if b"role:slave" in info:
+            if _REPLICA in info:
                 raise RedisUnavailable("it is a replica")
             connection.run_id = info.partition(b"run_id:")[2][:_RUN_ID_BYTES]
             if not connection.run_id:
                 raise RedisUnavailable("INFO says no run_id: it is no Redis, or a proxy before several")
+            if self._changed is not None:
+                connection.tracks = await self._track(connection)
         except BaseException:
             connection.abort()
             raise
@@ -168,6 +193,14 @@ class Redis:
         if password := self._config.current_password():
             commands.insert(0, command(b"AUTH", *(part.encode() for part in (self._config.username, password) if part)))
         return commands
+
+    async def _track(self, connection: Connection) -> bool:
+        replies = await self._answer(b"".join(_TRACK), len(_TRACK), connection)
+        said = next((str(reply) for reply in replies if isinstance(reply, ReplyError)), "")
+        if said and not self._refused:
+            log.warning("Redis does not tell what changes, it is asked each time: %s", said)
+        self._refused = said or self._refused
+        return not said
 
     async def maintain(self) -> None:
         """Keep a connection until cancelled; pauses between attempts grow to a second."""
@@ -199,6 +232,8 @@ class Redis:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
+        if self._changed is not None:
+            self._changed(None)
 
 
 def _loads() -> list[bytes]:
@@ -206,10 +241,12 @@ def _loads() -> list[bytes]:
 
 
 @asynccontextmanager
-async def connect(settings: Settings, patient: bool = False) -> AsyncIterator[Redis]:
+async def connect(
+    settings: Settings, patient: bool = False, watch: ClientMetrics | None = None, changed: Changed | None = None
+) -> AsyncIterator[Redis]:
     """A connection; a `patient` user goes on where it is not up in time. Raises RedisUnavailable and LoginError."""
     settings.redis.context()
-    redis = Redis(settings.redis)
+    redis = Redis(settings.redis, watch, changed)
     task = asyncio.create_task(redis.maintain(), name="redis")
     try:
         with suppress(RedisUnavailable) if patient else nullcontext():

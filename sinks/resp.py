@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import hiredis
 
 ReplyError = hiredis.ReplyError
+#: Is told of keys that were read on a tracked connection and have changed since; None: any of them may have.
+Changed = Callable[[Sequence[bytes] | None], None]
 #: What a replica says, such as a master that was: where the address is a name, it leads to the new one by now.
 _REPLICA: Final = ("READONLY", "MASTERDOWN")
 log = logging.getLogger(__name__)
@@ -36,10 +39,12 @@ class _Waiting:
 class Connection(asyncio.Protocol):
     """Writes commands and hands replies to the calls in order. It is not used again after it is lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Changed | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[None] = loop.create_future()
         self.run_id = b""
+        self.tracks = False  # whether Redis tells of keys that change
+        self._changed = changed
         self._loop = loop
         self._reader = hiredis.Reader()
         self._waiting: deque[_Waiting] = deque()
@@ -68,6 +73,9 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def _take(self, reply: Any) -> None:
+        if isinstance(reply, hiredis.PushNotification):
+            self._hear(*reply)
+            return
         if not self._waiting:  # "max number of clients reached" is said before anything is asked
             self._leave(reply)
             return
@@ -79,6 +87,10 @@ class Connection(asyncio.Protocol):
             self._waiting.popleft()
             if not waiting.future.done():
                 waiting.future.set_result(waiting.replies)
+
+    def _hear(self, kind: bytes, keys: Sequence[bytes] | None = None, *_: Any) -> None:
+        if kind == b"invalidate" and self._changed is not None:
+            self._changed(keys)
 
     def _leave(self, said: Any) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -95,7 +95,7 @@ class Pull:
         self.waits = waits
         self.load = load
         self._reading = 0
-        self.pages = self.unchanged = self.refused = 0
+        self.pages = self.unchanged = self.known = self.refused = 0
 
     def routes(self) -> list[web.RouteDef]:
         """For the application of the edge."""

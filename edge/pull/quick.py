@@ -22,7 +22,8 @@ from edge.cursor import BadCursor, Cursor
 from edge.pull.endpoint import FULL_READ_S, Pull
 from edge.pull.tags import matches, nothing_above, tag_of
 from edge.reports import Reports
-from sinks.heads import Asked, Heads
+from sinks.heads import Asked
+from sinks.tracked import TrackedHeads
 
 _LINE: Final = re.compile(
     rb"GET /v1/devices/([A-Za-z0-9._:~-]{1,128})/notifications"
@@ -108,7 +109,7 @@ class QuickPolls:
     def __init__(
         self,
         pull: Pull,
-        heads: Heads,
+        heads: TrackedHeads,
         access: Access,
         reports: Reports,
         lanes: int,
@@ -143,6 +144,12 @@ class QuickPolls:
         if cursor is None or cursor.as_of < self._clock() - FULL_READ_S:
             return None
         return Poll(identity, cursor, asking.tag)
+
+    def known(self, poll: Poll) -> tuple[int, ...] | None:
+        """The heads, where Redis need not be asked."""
+        heads = self._heads.known(poll.identity.account)
+        self._pull.known += heads is not None
+        return heads
 
     def ask(self, poll: Poll) -> Asked:
         """The heads, when they have come."""
@@ -184,9 +191,11 @@ class QuickHandler(RequestHandler):
         poll = self._polls.take(data) if not self._due and self._is_idle() else None
         if poll is None:
             self._go_on(data)
-            return
-        self._held = b""
-        self._polls.ask(poll).add_done_callback(partial(self._answered, poll, data))
+        elif (heads := self._polls.known(poll)) is not None:
+            self._end(self._polls.answer(poll, heads), data)
+        else:
+            self._held = b""
+            self._polls.ask(poll).add_done_callback(partial(self._answered, poll, data))
 
     def _is_idle(self) -> bool:
         """Whether aiohttp waits for a request (web_protocol.py, `start`), having answered all."""
@@ -219,7 +228,10 @@ class QuickHandler(RequestHandler):
         if len(held) > MOST_HELD:
             self._resume_reading_for_buffer()
         answer = self._polls.answer(poll, asked.result()) if known and self._is_idle() else None
-        if answer is None:
+        self._end(answer, data, held)
+
+    def _end(self, answer: bytes | None, data: bytes, held: bytes = b"") -> None:
+        if answer is None or self.transport is None:
             self._go_on(data + held)
             return
         self.transport.write(answer)

@@ -142,19 +142,24 @@ class Polls:
 
     def __init__(self) -> None:
         self.asked: list[asyncio.Future[tuple[int, ...]]] = []
+        self.heads: tuple[int, ...] | None = None
 
     def take(self, data: bytes) -> str | None:
         """Whether it is that one."""
         return "poll" if data == POLL else None
+
+    def known(self, poll: str) -> tuple[int, ...] | None:
+        """As told."""
+        return self.heads
 
     def ask(self, poll: str) -> asyncio.Future[tuple[int, ...]]:
         """Later."""
         self.asked.append(asyncio.get_running_loop().create_future())
         return self.asked[-1]
 
-    def answer(self, poll: str, heads: tuple[int, ...]) -> bytes:
-        """Quickly."""
-        return b"quick "
+    def answer(self, poll: str, heads: tuple[int, ...]) -> bytes | None:
+        """Quickly, where nothing is new."""
+        return b"quick " if heads == (1,) else None
 
 
 async def ack(request: web.BaseRequest) -> web.Response:
@@ -216,4 +221,52 @@ async def test_a_poll_behind_an_ack_is_quick() -> None:
     handler.data_received(POLL[:9])
     handler.data_received(POLL)
     assert not polls.asked
+    handler.connection_lost(None)
+
+
+async def test_a_poll_whose_heads_are_known_is_answered_at_once() -> None:
+    """Nobody is asked, and no turn of the loop is needed; what comes behind is a request as any."""
+    polls, wire = Polls(), Wire()
+    handler = await opened(polls, wire)
+    polls.heads = (1,)
+    handler._next_keepalive_close_time = 0
+    for _ in range(2):
+        handler.data_received(POLL)
+    assert wire.data == b"quick quick "
+    assert handler._next_keepalive_close_time > asyncio.get_running_loop().time()
+    handler.data_received(ACK + b"1234567")
+    await until_answered(wire, b"slow ")
+    handler.data_received(POLL)
+    assert wire.data.endswith(b"slow quick ")
+    assert not polls.asked
+    handler.connection_lost(None)
+
+
+async def test_a_poll_that_known_heads_do_not_answer_goes_to_http() -> None:
+    """From its first byte; Redis is not asked here."""
+    polls, wire = Polls(), Wire()
+    handler = await opened(polls, wire)
+    polls.heads = (2,)
+    handler.data_received(POLL)
+    await until_answered(wire, b"slow ")
+    assert wire.data.startswith(b"HTTP/1.1 200 ")
+    assert not polls.asked
+    handler.connection_lost(None)
+
+
+async def test_polls_behind_one_that_waits_are_answered_in_their_order() -> None:
+    """Also where the heads have become known meanwhile: nothing is answered before what came first."""
+    polls, wire = Polls(), Wire()
+    handler = await opened(polls, wire)
+    handler.data_received(POLL)
+    polls.heads = (1,)
+    handler.data_received(POLL)
+    assert wire.data == b""
+    polls.asked[0].set_result((2,))  # something is new: both go on to HTTP
+    await until_answered(wire, b"slow ")
+    async with asyncio.timeout(10):
+        while wire.data.count(b"slow ") < 2:
+            wire.wrote.clear()
+            await wire.wrote.wait()
+    assert b"quick" not in wire.data
     handler.connection_lost(None)
