@@ -39,15 +39,19 @@ class Device:
         )
 
     async def page(self) -> list[int]:
-        """Ask; the numbers of the page, whose cursor and tag are kept."""
-        self._connection.writer.write(self.request())
+        """Ask until there is a page; its numbers. Cursor and tag are kept."""
         async with asyncio.timeout(DEADLINE):
-            found = await self._connection.reader.readuntil(b"\r\n\r\n")
+            while b" 304 " in (found := await self._next()):  # Redis may not have told the edge yet
+                pass
             size = int(found.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             page = json.loads(await self._connection.reader.readexactly(size))
         self.tag = found.partition(b"ETag: ")[2].partition(b"\r\n")[0]
         self.cursor = page["next_cursor"].encode()
         return [item["data"]["n"] for item in page["items"]]
+
+    async def _next(self) -> bytes:
+        self._connection.writer.write(self.request())
+        return await self._connection.reader.readuntil(b"\r\n\r\n")
 
     async def ask(self, extra: bytes = b"") -> bytes:
         """Ask; the head of the answer."""
@@ -87,6 +91,29 @@ async def test_what_is_new_comes_as_a_page(house: House) -> None:
             await house.store(lane, 2 + lane)
             assert await device.page() == [2 + lane]
             assert b" 304 " in await device.ask()
+
+
+async def test_redis_is_asked_once_until_something_is_new(houses: Houses) -> None:
+    """What was raised is found all the same, by each device that asks."""
+    house = await houses.open(health=True)
+    await house.register("tv-1")
+    async with wire(house) as first, wire(house) as second:
+        devices = [await settled(house, first), Device(house, second)]
+        assert await devices[1].page() == [1] * 4
+        for number in range(2, 20):
+            known = await known_heads(house)
+            for device in devices * 2:
+                assert b" 304 " in await device.ask()
+            assert await known_heads(house) >= known + len(devices * 2) - 1
+            await house.store(number % 4, number)
+            assert [await device.page() for device in devices] == [[number]] * 2
+
+
+async def known_heads(house: House) -> int:
+    """Polls for which Redis was not asked, as the edge counts them."""
+    async with house.http.get(f"http://127.0.0.1:{house.edge.health_port}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return next(int(float(line.split()[1])) for line in lines if line.startswith("lockstep_edge_pull_known_total"))
 
 
 async def test_requests_in_one_write_are_answered_in_their_order(house: House) -> None:
