@@ -17,7 +17,7 @@ from deploy.local.servers import Running as Servers
 from edge import cursor as cursors
 from edge.protocol import Session, State
 from sinks import redis
-from tests.integration.edge.conftest import House, Houses, seq_of, until
+from tests.integration.edge.conftest import DEADLINE, House, Houses, seq_of, until
 from tests.integration.edge.test_pull import get
 
 
@@ -171,7 +171,10 @@ async def test_nothing_new_needs_no_cassandra(servers: Servers, house: House) ->
         assert (await get(house, path))[0] == 200
         assert (await get(house, path + "&wait=1", **tag))[0] == 304
         await house.heads.advance({(house.account, 1): seq_of(9)})
-        status, body, headers = await get(house, path, **tag)
+        async with asyncio.timeout(DEADLINE):
+            while (answer := await get(house, path, **tag))[0] == 304:  # Redis may not have told the edge yet
+                pass
+        status, body, headers = answer
         assert (status, body["type"]) == (503, "urn:lockstep:problem:unavailable")
         assert int(headers["Retry-After"]) > 0
     finally:
@@ -179,18 +182,18 @@ async def test_nothing_new_needs_no_cassandra(servers: Servers, house: House) ->
 
 
 async def test_polls_at_the_same_time_share_trips_to_redis(house: House) -> None:
-    """And all are answered; none of them reads Cassandra."""
+    """And all are answered; none of them reads Cassandra. They are of a form that is not known by heart."""
     for lane in range(4):
         await house.store(lane, lane + 1)
     _, first, headers = await get(house, "tv-1/notifications")
-    path, tag = f"tv-1/notifications?cursor={first['next_cursor']}", headers["ETag"]
+    path, tag = f"tv-1/notifications?limit=50&cursor={first['next_cursor']}", headers["ETag"]
     stores = house.edge.gateway._backlog._stores
     for again in range(2):  # the first time opens the connections
         trips, reads = stores.heads.trips, stores.inbox.reads
         polls = [get(house, path, **{"If-None-Match": tag}) for _ in range(60)]
         assert {status for status, _, _ in await asyncio.gather(*polls)} == {304}
         assert stores.inbox.reads == reads
-        assert not again or stores.heads.trips - trips <= 30
+        assert not again or 0 < stores.heads.trips - trips <= 30
 
 
 async def test_a_device_that_missed_too_much_starts_anew(houses: Houses) -> None:
