@@ -97,8 +97,8 @@ async def test_redis_is_asked_once_until_something_is_new(houses: Houses) -> Non
     """What was raised is found all the same, by each device that asks."""
     house = await houses.open(health=True)
     await house.register("tv-1")
-    async with wire(house) as first, wire(house) as second:
-        devices = [await settled(house, first), Device(house, second)]
+    async with wire(house) as connection:
+        devices = [await settled(house, connection), Device(house, connection)]
         assert await devices[1].page() == [1] * 4
         for number in range(2, 20):
             known = await known_heads(house)
