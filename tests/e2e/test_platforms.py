@@ -173,7 +173,7 @@ async def test_the_benchmark_of_bulkheads_finds_every_event(running: System, tmp
         started = [running.pipeline.worker(name, **variables) for name in WORKERS]
         try:
             await asyncio.to_thread(running.pipeline.wait_ready, started)
-            sizes = bulkhead.Sizes(rate=50.0, warm=0.0, seconds=1.0, rounds=1, accounts=20)
+            sizes = bulkhead.Sizes(rate=50.0, warm=0.2, seconds=1.0, rounds=1, accounts=20)
             found = await bulkhead.measure(Lockstep(running.pipeline), providers, sizes, tmp_path)
         finally:
             for member in started:
