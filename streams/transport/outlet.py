@@ -51,7 +51,7 @@ class NotOpen(BufferError):
 
 
 class Outlet:
-    """The outputs of all stages of a process, in one order, with one flush before each commit.
+    """The outputs of all stages of a process, in one order but for what is gathered; one flush before each commit.
 
     The session begins in each partition of a `marked` topic with a marker that is on the broker before anything else
     is sent there. A broker takes any first sequence of a producer it does not know: were the first batch in flight lost
