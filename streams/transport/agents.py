@@ -47,8 +47,9 @@ def add_agent(app: Any, name: str, topic: str, handler: Handler) -> None:
         last: dict[int, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             async for event in stream.events():
-                batch: Batch = event.value
-                last[batch.partition] = group.create_task(handle(batch, last.get(batch.partition)))
+                batches: list[Batch] = event.value
+                for batch in batches:
+                    last[batch.partition] = group.create_task(handle(batch, last.get(batch.partition)))
 
     app.agent(app.topic(topic, key_serializer="raw", value_serializer="raw"), name=name)(agent)
 

@@ -34,7 +34,7 @@ POLL = 1.0  # seconds that one fetch waits for data
 
 
 class BatchConsumer(driver.Consumer):
-    """One event per (partition, poll)."""
+    """One event per (topic, poll), with a batch of each partition."""
 
     mundane_level = "debug"  # for "Starting..." and the like
 
@@ -141,28 +141,34 @@ class BatchConsumer(driver.Consumer):
 
     async def _drain_once(self) -> None:
         epoch, fetched = await self._getmany(None, POLL)
-        changelogs = self.changelogs()
         if fetched:
             reach("transport.polled")
-        for tp, records in fetched.items():
-            # No await between this test and the agent's queue: flow and epoch cannot change in between.
-            if epoch != self.epoch or not self.flow_active:
-                break  # the seek that comes with every resume reads them again
-            if tp.topic in changelogs:
-                await self._hand_to_tables(epoch, TP(tp.topic, tp.partition), records)
-            else:
-                await self._hand_out(TP(tp.topic, tp.partition), records)
+        if epoch == self.epoch and self.flow_active:  # else the seek that comes with every resume reads them again
+            await self._hand_out(fetched)
+            for tp, records in fetched.items():
+                if tp.topic in self.changelogs():
+                    await self._hand_to_tables(epoch, TP(tp.topic, tp.partition), records)
         await asyncio.sleep(0)
 
-    async def _hand_out(self, tp: Any, records: list[Any]) -> None:
-        deliver = self.app.topics._tp_to_callback.get(tp)  # not Conductor.on_message: that waits for a lock first
-        if deliver is None:
-            return
+    async def _hand_out(self, fetched: dict[Any, list[Any]]) -> None:
+        """The batches of a topic as one event: an event's way through Faust takes as long as a batch of several.
+
+        No await between the test of the epoch and the agents' queues: flow and epoch cannot change in between.
+        """
+        callbacks, changelogs = self.app.topics._tp_to_callback, self.changelogs()
+        batches: dict[str, list[Batch]] = {}
+        for tp, records in fetched.items():
+            if tp.topic not in changelogs and tp in callbacks:  # not Conductor.on_message: that waits for a lock first
+                batches.setdefault(tp.topic, []).append(self._batch(tp, records))
+        for own in batches.values():
+            await callbacks[TP(*own[0].source)](_message(own, self.app.consumer_generation_id))
+
+    def _batch(self, tp: Any, records: list[Any]) -> Batch:
         marked = tp.topic in self.transport.chain.reads
         batch, missing = self.ledger.hand_out(tp.topic, tp.partition, records, marked=marked)
         if missing:
             log.error("%s[%d]: %d offsets are missing before %d", *tp, missing, records[0].offset)
-        await deliver(_message(tp, batch, records[-1], self.app.consumer_generation_id))
+        return batch
 
     async def _hand_to_tables(self, epoch: int, tp: Any, records: list[Any]) -> None:
         deliver = self.app.topics._tp_to_callback.get(tp)
@@ -280,20 +286,8 @@ class BatchConsumer(driver.Consumer):
         await self.commit()
 
 
-def _message(tp: Any, batch: Batch, last: Any, generation: int) -> Any:
-    """A batch as the one Faust message that it is to the rest of Faust; `last` is the last record that was read."""
-    return ConsumerMessage(
-        tp.topic,
-        tp.partition,
-        last.offset,
-        last.timestamp / 1000.0,
-        0,
-        (),
-        None,
-        batch,
-        None,
-        0,
-        0,
-        tp,
-        generation_id=generation,
-    )
+def _message(batches: list[Batch], generation: int) -> Any:
+    """Batches of one topic as the one Faust message that they are to the rest of Faust: as of the first partition."""
+    tp, first = TP(*batches[0].source), batches[0]
+    offset, at = first.end - 1, first.clock_after / 1000.0
+    return ConsumerMessage(*tp, offset, at, 0, (), None, batches, None, 0, 0, tp, generation_id=generation)
