@@ -23,6 +23,7 @@ ASSERTIONS = 1  # exit status of pytest when tests failed, and nothing else went
 def run(tests: Sequence[str], name: str = "") -> subprocess.CompletedProcess[str]:
     """Run tests in a process that is this mutant, or none."""
     environ = {**os.environ, VARIABLE: name, "PYTHONPATH": os.pathsep.join((str(SITE), str(ROOT)))}
+    environ.pop("PYTEST_ADDOPTS", None)  # what the run around was told says how the last line looks
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     return subprocess.run(
         command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LONGEST_S
