@@ -143,12 +143,16 @@ class BatchConsumer(driver.Consumer):
         epoch, fetched = await self._getmany(None, POLL)
         if fetched:
             reach("transport.polled")
-        if epoch == self.epoch and self.flow_active:  # else the seek that comes with every resume reads them again
+        if self._is_current(epoch):
             await self._hand_out(fetched)
-            for tp, records in fetched.items():
-                if tp.topic in self.changelogs():
-                    await self._hand_to_tables(epoch, TP(tp.topic, tp.partition), records)
+        for tp, records in fetched.items():
+            if tp.topic in self.changelogs() and self._is_current(epoch):  # the tables may have had it wait
+                await self._hand_to_tables(epoch, TP(tp.topic, tp.partition), records)
         await asyncio.sleep(0)
+
+    def _is_current(self, epoch: int | None) -> bool:
+        """Whether what was read in it may be used: else the seek that comes with every resume reads it again."""
+        return epoch == self.epoch and self.flow_active
 
     async def _hand_out(self, fetched: dict[Any, list[Any]]) -> None:
         """The batches of a topic as one event: an event's way through Faust takes as long as a batch of several.
