@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from sinks.breaker import Breaker
 from sinks.deadlines import Deadlines
 from sinks.results import Result, Status
+from sinks.turns import Turns
 from streams.envelope import Push
 from streams.settings import Settings
 
@@ -66,11 +67,10 @@ Admit = Callable[[Sequence[Note]], Awaitable[Sequence[Answer | None]]]
 
 
 class Circuit:
-    """What the stages of a worker share of a platform: how many requests wait at once, and a breaker a provider."""
+    """What the stages of a worker share of a platform: how many requests are made at once, and a breaker a provider."""
 
     def __init__(self, at_once: int) -> None:
-        self.at_once = at_once
-        self.room = asyncio.Semaphore(at_once)
+        self.turns = Turns(at_once)
         self._breakers: dict[str, Breaker] = {}
 
     def breaker(self, provider: str) -> Breaker:
@@ -133,8 +133,12 @@ class EachSink:
                     results.append(_result(number, note, found))
                 else:
                     going.append(_Request(number, note, found))
-        queue = iter(await self._admitted(going, results))
-        await asyncio.gather(*(self._work(queue, results) for _ in range(min(self._circuit.at_once, len(going)))))
+        admitted = await self._admitted(going, results)
+
+        async def work(request: _Request) -> None:
+            results.append(_result(request.push, request.note, await self._one(request)))
+
+        await self._circuit.turns.run(admitted, work)  # what waits for its turn is no fault of the provider
         self.answers.update(result.status for result in results)
         return results
 
@@ -158,15 +162,9 @@ class EachSink:
         results += [_result(request.push, request.note, refusal) for request, refusal in pairs if refusal is not None]
         return [request for request, refusal in pairs if refusal is None]
 
-    async def _work(self, queue: Iterator[_Request], results: list[Result]) -> None:
-        for request in queue:
-            answer = await self._one(request)
-            results.append(_result(request.push, request.note, answer))
-
     async def _one(self, request: _Request) -> Answer:
         try:
-            async with self._circuit.room:  # shared by all lanes; what waits here is no fault of the provider
-                return await self._ask(request.provider, request.note)
+            return await self._ask(request.provider, request.note)
         except Unusable as error:
             return _unusable(error)
         except Blocked as error:

@@ -20,6 +20,8 @@ _LONGEST_MS: Final = 3_600_000
 #: Longest number of seconds that is read as one.
 _DIGITS: Final = 9
 _TRIES: Final = 2
+#: Set rather than left out: what aiohttp leaves out it searches for with each request.
+_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "lockstep"}
 
 
 class Reply(NamedTuple):
@@ -38,7 +40,7 @@ async def open_session(connector: aiohttp.BaseConnector) -> AsyncIterator[aiohtt
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
         auto_decompress=False,
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        headers=_HEADERS,
     ) as session:
         yield session
 
@@ -47,8 +49,11 @@ async def post(session: aiohttp.ClientSession, url: URL, body: bytes, headers: M
     """One POST, repeated once if an idle connection was closed just then. No redirects. Raises OSError."""
     for attempt in range(1, _TRIES + 1):
         try:
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            response = await session.post(url, data=body, headers=headers, allow_redirects=False)
+            try:
                 return Reply(response.status, response.headers, await _body(response))
+            finally:
+                response.release()  # with what was not read, the connection too
         except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
             if attempt == _TRIES:
                 raise ConnectionError(str(error) or "the connection was closed") from error

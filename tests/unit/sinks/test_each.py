@@ -59,10 +59,14 @@ async def test_waiting_for_room_is_no_fault_of_the_provider() -> None:
     """It may take longer than any request may."""
     circuit = Circuit(1)
     sink = EachSink(Stub(), circuit, timeout=0.01)
-    async with circuit.room:
-        delivering = asyncio.create_task(_statuses(sink, b"ok:1"))
-        await asyncio.sleep(0.05)
-        assert not delivering.done()
+    over = asyncio.Event()
+    other = asyncio.create_task(circuit.turns.run("x", lambda _: over.wait()))
+    await asyncio.sleep(0)
+    delivering = asyncio.create_task(_statuses(sink, b"ok:1"))
+    await asyncio.sleep(0.05)
+    assert not delivering.done()
+    over.set()
+    await other
     assert await delivering == [("ok:1", "delivered")]
 
 
