@@ -90,6 +90,7 @@ $(CHECKOV): $(POLICY).txt
 	@echo "checkov   installing what judges the chart ..."
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $<
+	@$(@D)/bin/pip --quiet --disable-pip-version-check check
 	@touch $@
 
 chart-e2e: ## live through a release on the API server of KUBECONFIG; PROFILES="dev prod": these alone; PODS=0: none run there
@@ -106,6 +107,7 @@ $(MKDOCS): $(SITE).txt
 	@echo "mkdocs    installing what makes a site of docs/ ..."
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $<
+	@$(@D)/bin/pip --quiet --disable-pip-version-check check
 	@touch $@
 
 faults: venv ## crash every process at every point under load, break the servers, run the mutants; EVENTS=N: so many

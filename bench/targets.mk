@@ -71,6 +71,7 @@ bench-plots: ## draw the pictures of docs/performance.md from bench/results
 $(PEERS)/python/stamp: bench/peers/requirements.txt
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r $<
+	$(@D)/bin/pip --quiet --disable-pip-version-check check
 	@touch $@
 
 $(PEERS)/kafka-streams/stamp: bench/peers/pom.xml bench/peers/Route.java

@@ -29,10 +29,11 @@ def make(report: Callable[[str], None], root: Path = _ROOT) -> None:
         _create(directory, report)
     report("venv      installing the locked dependencies ...")
     python = str(directory / "bin/python")
-    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    locked = [*pip, "--no-deps", "--require-hashes", "-r", str(root / "requirements-dev.txt")]  # nothing to resolve
-    _run(locked, "pip cannot install the dependencies")
-    _run([*pip, "--no-deps", "--no-build-isolation", "-e", str(root)], "pip cannot install lockstep itself")
+    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    install = [*pip, "install", "--no-deps"]  # nothing to resolve
+    _run([*install, "--require-hashes", "-r", str(root / "requirements-dev.txt")], "pip cannot install the dependencies")
+    _run([*install, "--no-build-isolation", "-e", str(root)], "pip cannot install lockstep itself")
+    _run([*pip, "check"], "this Python needs a library that requirements-dev.txt was not locked with")
     (directory / _STAMP).write_text(stamp)
     report(f"venv      ready in {monotonic() - started:.0f} s")
 
