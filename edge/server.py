@@ -33,7 +33,7 @@ from edge.pull.waits import Waits
 from edge.reports import Reports
 from edge.sockets.backlog import Backlog
 from edge.sockets.connection import Connection
-from edge.sockets.gateway import Gateway
+from edge.sockets.gateway import TURNS, Gateway
 from edge.sockets.push_port import PushPort, PushProtocol
 from edge.sockets.recovery import Recovery
 from edge.sockets.sweep import Sweep
@@ -127,7 +127,7 @@ async def running(settings: Settings, topology: Topology) -> AsyncIterator[Runni
         recovery = Recovery(sessions, memory, stores.lease, gateway.recover)
         sweep = Sweep(sessions, stores.heads, memory, gateway.sync, settings.edge.sweep)
         clock = _clock(gateway, health, load, (guard.verifier.reload, guard.callers.reload, logins.reload))
-        background = (reports.run(), health.run(), recovery.run(), sweep.run(), revoking.run(), clock)
+        background = (reports.run(), health.run(), recovery.run(), sweep.run(), revoking.run(), clock, _turns(gateway))
         tasks = await _start(stack, *background, *(work() for work in guard.work))
         await _serve_operators(stack, ports.operators, operators)
         endings = (waits.drain, polls.end)
@@ -278,6 +278,12 @@ async def _clock(gateway: Gateway, health: Health, load: Load, reloads: Sequence
         if gateway.tick % _RELOAD_TICKS == 0:
             for reload in reloads:
                 _reload(reload)
+
+
+async def _turns(gateway: Gateway) -> None:
+    while True:
+        await asyncio.sleep(1 / TURNS)
+        gateway.turn()
 
 
 def _reload(reload: Callable[[], object]) -> None:

@@ -31,7 +31,9 @@ def make(report: Callable[[str], None], root: Path = _ROOT) -> None:
     python = str(directory / "bin/python")
     pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     install = [*pip, "install", "--no-deps"]  # nothing to resolve
-    _run([*install, "--require-hashes", "-r", str(root / "requirements-dev.txt")], "pip cannot install the dependencies")
+    _run(
+        [*install, "--require-hashes", "-r", str(root / "requirements-dev.txt")], "pip cannot install the dependencies"
+    )
     _run([*install, "--no-build-isolation", "-e", str(root)], "pip cannot install lockstep itself")
     _run([*pip, "check"], "this Python needs a library that requirements-dev.txt was not locked with")
     (directory / _STAMP).write_text(stamp)

@@ -54,8 +54,8 @@ class Access:
             raise Problem(429, "too-many-requests", "Too many requests", "wait as long as poll_after says", ceil(wait))
         return identity
 
-    def known(self, device: str, token: str) -> Identity | None:
-        """The identity of a token of this device that was good before, and is."""
+    def known(self, device: str, token: bytes) -> Identity | None:
+        """The identity of a token of this device, given by its digest, that was good before, and is."""
         identity = self._verifier.known(token, self._clock())
         return identity if identity is not None and identity.device == device else None
 

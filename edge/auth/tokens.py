@@ -16,6 +16,7 @@ from joserfc.jwk import KeySet, OKPKey
 from joserfc.jwt import ClaimsOption
 
 from edge.auth.identity import Identity
+from edge.remembered import Remembered
 from streams.event import MAX_ACCOUNT_BYTES
 from streams.settings import Tokens
 
@@ -77,9 +78,7 @@ class Verifier:
             "sub": {"essential": True},
         }
         self._changed = -1.0
-        # two generations bound the cache without keeping ages
-        self._young: dict[bytes, Identity] = {}
-        self._old: dict[bytes, Identity] = {}
+        self._good: Remembered[Identity] = Remembered(_CACHED)
         self.reload()
 
     def reload(self) -> bool:
@@ -107,12 +106,11 @@ class Verifier:
         except (ValueError, KeyError, TypeError, AttributeError, JoseError, msgspec.MsgspecError) as error:
             raise BadKeys(f"{self._settings.keys}: not a JWK Set of Ed25519 keys: {error}") from error
         self._text = text
-        self._young, self._old = {}, {}
+        self._good.clear()
 
-    def known(self, token: str, now: float) -> Identity | None:
+    def known(self, digest: bytes, now: float) -> Identity | None:
         """Who a token speaks for that was verified before and is good at `now` (s); None for any other."""
-        digest = _digest(token)
-        identity = self._young.get(digest) or self._old.get(digest)
+        identity = self._good.get(digest)
         if identity is None or identity.expires + self._settings.leeway <= now:
             return None
         return identity if identity.issued > self._revoked.since(identity.account) else None
@@ -121,13 +119,11 @@ class Verifier:
         """Who the token speaks for at `now` (s). Raises BadToken."""
         if len(token) > MAX_TOKEN:
             raise BadToken(f"token longer than {MAX_TOKEN} characters")
-        digest = _digest(token)
-        identity = self._young.get(digest)
+        digest = digest_of(token)
+        identity = self._good.get(digest)
         if identity is None:
-            identity = self._old.get(digest) or self._check(token, now)
-            if len(self._young) >= _CACHED:
-                self._old, self._young = self._young, {}
-            self._young[digest] = identity
+            identity = self._check(token, now)
+            self._good.put(digest, identity)
         if identity.expires + self._settings.leeway <= now:
             raise BadToken("token has expired")
         if identity.issued <= self._revoked.since(identity.account):
@@ -159,7 +155,8 @@ def _too_long(settings: Tokens) -> BadToken:
     return BadToken(f"token lives longer than {settings.longest:.0f} s")
 
 
-def _digest(token: str) -> bytes:
+def digest_of(token: str) -> bytes:
+    """What a token is known by."""
     return hashlib.blake2b(token.encode(errors="surrogatepass"), digest_size=16).digest()
 
 

@@ -15,26 +15,16 @@ from typing import Any, Final, NamedTuple
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.web_protocol import RequestHandler
 
-from edge import cursor as cursors
 from edge.auth.access import Access
 from edge.auth.identity import Identity
-from edge.cursor import BadCursor, Cursor
+from edge.cursor import fingerprint
+from edge.pull.asking import END, Meaning, Reader
 from edge.pull.endpoint import FULL_READ_S, Pull
 from edge.pull.tags import matches, nothing_above, tag_of
 from edge.reports import Reports
 from sinks.heads import Asked
 from sinks.tracked import TrackedHeads
 
-_LINE: Final = re.compile(
-    rb"GET /v1/devices/([A-Za-z0-9._:~-]{1,128})/notifications"
-    rb"\?cursor=([A-Za-z0-9_-]{1,208})(?:&limit=([0-9]{1,4}))?(?:&wait=0)? HTTP/1\.1"
-)
-_NAME: Final = re.compile(rb"[A-Za-z0-9-]+")
-#: Headers that change what is to be done with a request, or where it ends.
-_NOT_PLAIN: Final = frozenset((b"content-length", b"expect", b"origin", b"transfer-encoding", b"upgrade"))
-_WANTED: Final = frozenset((b"authorization", b"if-none-match"))
-_BEARER: Final = b"bearer "
-_END: Final = b"\r\n\r\n"
 _METHOD: Final = re.compile(rb"(?:DELETE|GET|OPTIONS|POST|PUT) ")
 _SIZE: Final = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})\r\n")
 #: No number of bytes: where a request ends is known to aiohttp alone.
@@ -47,60 +37,11 @@ HEAD_S: Final = 15.0
 IDLE_S: Final = 660.0
 
 
-class Asking(NamedTuple):
-    """A request for notifications, as it was written."""
-
-    device: str
-    cursor: str
-    limit: int
-    token: str
-    tag: str
-
-
 class Poll(NamedTuple):
     """A request that is good, and what it has."""
 
     identity: Identity
-    cursor: Cursor
-    tag: str
-
-
-def read(data: bytes) -> Asking | None:
-    """The request that the data are, whole and alone; None for any other, and for one that is written otherwise."""
-    if not data.startswith(b"GET /v1/devices/") or not data.endswith(_END) or data.count(_END) != 1:
-        return None
-    line, *lines = data[:-4].split(b"\r\n")
-    if data.count(b"\n") != len(lines) + 2 or data.count(b"\r") != len(lines) + 2:
-        return None
-    target = _LINE.fullmatch(line)
-    wanted = _headers(lines)
-    if target is None or wanted is None or len(wanted) != len(_WANTED):
-        return None
-    authorization = wanted[b"authorization"]
-    if authorization[: len(_BEARER)].lower() != _BEARER:
-        return None
-    device, cursor, limit = target.groups(b"1")
-    token = authorization[len(_BEARER) :].strip().decode("latin-1")
-    return Asking(device.decode(), cursor.decode(), int(limit), token, wanted[b"if-none-match"].decode("latin-1"))
-
-
-def _headers(lines: list[bytes]) -> dict[bytes, bytes] | None:
-    """Those that are wanted; None where there is one that matters otherwise, is there twice, or is no plain header."""
-    found: dict[bytes, bytes] = {}
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        name = name.lower()
-        if name in _WANTED and name not in found:
-            found[name] = value.strip(b" \t")
-        elif name in _WANTED or not colon or not _is_plain(name, value):
-            return None
-    return found
-
-
-def _is_plain(name: bytes, value: bytes) -> bool:
-    if name == b"connection":
-        return value.strip().lower() == b"keep-alive"
-    return name not in _NOT_PLAIN and _NAME.fullmatch(name) is not None
+    asking: Meaning
 
 
 class QuickPolls:
@@ -121,7 +62,7 @@ class QuickPolls:
         self._heads = heads
         self._access = access
         self._reports = reports
-        self._lanes = lanes
+        self._reader = Reader(lanes)
         self._most = most
         self._clock = clock
 
@@ -131,19 +72,13 @@ class QuickPolls:
 
     def take(self, data: bytes) -> Poll | None:
         """The poll that the data are, if heads can answer it."""
-        asking = read(data)
-        if asking is None or not 1 <= asking.limit <= self._most:
+        asking = self._reader.read(data)
+        if asking is None or not 1 <= asking.limit <= self._most or asking.cursor.as_of < self._clock() - FULL_READ_S:
             return None
         identity = self._access.known(asking.device, asking.token)
-        if identity is None:
+        if identity is None or asking.cursor.fingerprint != fingerprint(identity.account):
             return None
-        try:
-            cursor = cursors.decode_for(asking.cursor, identity.account, self._lanes)
-        except BadCursor:
-            return None
-        if cursor is None or cursor.as_of < self._clock() - FULL_READ_S:
-            return None
-        return Poll(identity, cursor, asking.tag)
+        return Poll(identity, asking)
 
     def known(self, poll: Poll) -> tuple[int, ...] | None:
         """The heads, where Redis need not be asked."""
@@ -157,16 +92,23 @@ class QuickPolls:
 
     def answer(self, poll: Poll, heads: tuple[int, ...]) -> bytes | None:
         """304, and that the device has what its cursor says; None where there is more to say."""
-        tag = tag_of(heads)
-        if not (nothing_above(poll.cursor, heads) and matches(poll.tag, tag)) or self._access.admit(poll.identity):
+        identity, asking = poll
+        tag = asking.own if heads == asking.cursor.positions else _tag(asking, heads)
+        if not tag or self._access.admit(identity):
             return None
-        self._reports.presented("pulled", poll.identity.account, poll.identity.device, poll.cursor.positions)
+        self._reports.presented("pulled", identity.account, identity.device, asking.cursor.positions)
         self._pull.unchanged += 1
         head = (
             f"HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\nPoll-After: {next(self._pull.load.afters)}\r\n"
             f"Cache-Control: no-store\r\nDate: {rfc822_formatted_time()}"
         )
-        return head.encode() + _END
+        return head.encode() + END
+
+
+def _tag(asking: Meaning, heads: tuple[int, ...]) -> str:
+    """The tag of these heads, if the request has it and nothing is above its cursor; else empty."""
+    tag = tag_of(heads)
+    return tag if nothing_above(asking.cursor, heads) and matches(asking.tags, tag) else ""
 
 
 class QuickHandler(RequestHandler):
@@ -245,7 +187,7 @@ def due(before: int, data: bytes) -> int:
     is not certain, or bytes of a body would be read as a request."""
     if before or not data:
         return before - len(data) if before >= len(data) else _UNKNOWN
-    head, end, body = data.partition(_END)
+    head, end, body = data.partition(END)
     if not end or not _METHOD.match(head):
         return _UNKNOWN
     head = head.lower() + b"\r\n"

@@ -26,6 +26,8 @@ from edge.sockets.timers import Deadlines, Ring
 from edge.stores import STORE_ERRORS
 from streams.settings import Edge
 
+#: Of a second in the ring of pings: all pings of a second at once would have pushes and polls wait for their answers.
+TURNS: Final = 20
 #: Seconds between `goaway` and the close, and between the close frame and the end of a device that does not answer it.
 GRACE_S: Final = 4
 #: Longest time over which a drain says goaway, s; as many a second as that takes, and never fewer.
@@ -60,7 +62,7 @@ class Gateway:
         self._terms = terms_of(settings)
         self._pace = self._terms.pace()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ring: Ring[Connection] = Ring(settings.ping_interval)
+        self._ring: Ring[Connection] = Ring(settings.ping_interval * TURNS)
         self._greeting: Deadlines[Connection] = Deadlines(max(1, round(settings.hello_timeout)))
         self._leaving, self._closing = (Deadlines[Connection](GRACE_S) for _ in range(2))
         self._empty = asyncio.Event()
@@ -185,7 +187,7 @@ class Gateway:
         shortest = longest * (1 - _SPREAD)
         life = _random.uniform(shortest, max(shortest, longest - turn))
         connection.ends = self.tick + int(min(life, token_life + GRACE_S - turn))
-        connection.slot = self._ring.add(connection, _random.randrange(turn))  # so a herd is none at its next turns
+        connection.slot = self._ring.add(connection, _random.randrange(turn * TURNS))  # so a herd is none next time
         connection.opened(session)
         self._start(connection, self._backlog.greet(session, connection, self._terms))
 
@@ -228,6 +230,9 @@ class Gateway:
             connection.shut(messages.GOING_AWAY, "connect again")
         for connection in self._closing.advance():
             connection.abort()
+
+    def turn(self) -> None:
+        """A part of a second has passed, of which it has TURNS: pings that go out together are answered together."""
         for connection in self._ring.advance():
             self.turns.add(partial(self._turn, connection), connection.abort)
 

@@ -1,4 +1,4 @@
-"""Timers of very many connections without a task or timer for each: they advance once a second."""
+"""Timers of very many connections without a task or timer for each: they advance in ticks."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from websockets.frames import Opcode
 from edge.auth.identity import Identity
 from edge.protocol import Sessions
 from edge.sockets.connection import Connection, Phase
-from edge.sockets.gateway import DRAIN_S, GRACE_S, Gateway
+from edge.sockets.gateway import DRAIN_S, GRACE_S, TURNS, Gateway
 from edge.sockets.slices import Slices
 from edge.sockets.terms import BURST
 from streams.settings import Edge
@@ -123,7 +123,9 @@ async def test_a_connection_ends_in_time_and_not_with_all_others(life: float, fi
         for connection, _ in devices:
             connection.seen = gateway.tick  # it answers its pings
         gateway.advance()
-        await done(gateway.turns, len(devices))
+        for _ in range(TURNS):
+            gateway.turn()
+            await done(gateway.turns, len(devices))
         for number, (_, transport) in enumerate(devices):
             if number not in told and b'"goaway"' in transport.data:
                 told[number] = tick
@@ -132,6 +134,20 @@ async def test_a_connection_ends_in_time_and_not_with_all_others(life: float, fi
     assert len(set(told.values())) > 30
     assert all(each["reason"] == "lifetime" for _, transport in devices for each in goaways(transport))
     assert {len(goaways(transport)) for _, transport in devices} == {1}
+
+
+async def test_pings_are_spread_over_each_second() -> None:
+    """A herd that came at once is not pinged at once, or the answers would come at once."""
+    gateway, _ = opened()
+    devices = await crowd(gateway, 2000)
+    before = [len(transport.data) for _, transport in devices]
+    most = 0
+    for _ in range(Edge().ping_interval * TURNS):
+        gateway.turn()
+        most = max(most, len(gateway.turns))
+        await done(gateway.turns, len(devices))
+    assert most < 20
+    assert all(len(transport.data) > begin for begin, (_, transport) in zip(before, devices, strict=True))
 
 
 @pytest.mark.parametrize(("number", "a_turn"), [(400, 50), (2000, 50), (6000, 60)])
