@@ -65,8 +65,8 @@ _RELOAD_TICKS: Final = 10
 _HEADS_GAP_S: Final = 0.002
 _MAX_REQUEST: Final = 64 * 1024
 #: A full collection looks at every connection; of 10,000 that takes tens of ms, in which nobody is served. By Python's
-#: own thresholds a herd that arrives brings a dozen of them.
-_GC_THRESHOLDS: Final = (50_000, 50, 1000)
+#: own thresholds a herd that arrives brings a dozen of them. One of the young takes 2 ms at most.
+_GC_THRESHOLDS: Final = (10_000, 250, 1000)
 log = logging.getLogger(__name__)
 
 

@@ -86,10 +86,15 @@ class Cassandra:
             if self._full():
                 raise CassandraUnavailable("too many requests have no answer")
             try:
-                self.session.execute_async(statement, parameters).add_callbacks(answer, fail)
+                request = self.session.execute_async(statement, parameters)
+                request.add_callbacks(answer, fail)
             except Exception as error:
                 raise unavailable(error) from error
-            return await done
+            try:
+                return await done
+            finally:
+                if not done.cancelled():  # it is over; the driver leaves a cycle of some 30 objects with its timer
+                    request._timer = None
 
     def _full(self) -> bool:
         """Whether the driver would wait for room on a connection, 2 s long and on the loop's thread.
