@@ -1,8 +1,9 @@
 """`make bench-edge`: what a gateway takes to hold devices, be polled and push, beside gateways on other libraries.
 
 Lockstep's edge and gateways on aiohttp, websockets and picows each hold as many sockets of devices that said hello,
-which are processes of their own. Memory is what the gateway's process grew by. Then runs take turns: polls with nothing
-new at a steady rate, and pushes to one device after the other through the internal port. CPU is that of the gateway's
+which are processes of their own. Memory is what the gateway's process grew by. Runs take turns: polls with nothing new
+at a steady rate, before the sockets of those that cannot be polled are there, since devices of all share a core; then
+pushes to one device after the other through the internal port. CPU is that of the gateway's
 process, alone on its core. Every device must have been shown every push once and in order, and every poll answered 304;
 all else is wrong. Lines before the last say what each gateway took; the last is JSON, on lockstep's.
 """
@@ -73,9 +74,10 @@ def measure(system: Lockstep, others: Sequence[Holder], sizes: Sizes, directory:
             if holder.polls:
                 askers = stack.enter_context(Child("bench.edge.polls"))
                 polls[holder.name] = Polls(holder, load.names(), askers, directory)
-        idle = {name: site.fill(keys) for name, site in sockets.items()}
         runs = 1 + sizes.runs
+        idle = {name: sockets[name].fill(keys) for name in polls}
         polled = interleaved({name: partial(site.poll, keys, sizes.polls) for name, site in polls.items()}, runs)
+        idle |= {name: site.fill(keys) for name, site in sockets.items() if name not in idle}
         pushed = interleaved({name: partial(site.push, sizes.pushes) for name, site in sockets.items()}, runs)
         wrong = sum(site.wrong for site in polls.values()) + sum(site.judge() for site in sockets.values())
     return Found(idle, settled(polled), settled(pushed), wrong)
