@@ -101,6 +101,13 @@ class Backlog:
         if session.epoch > 0:
             await self._stores.presence.remove(session.account, session.device, session.epoch)
 
+    async def leave(self, session: Session) -> None:
+        """Remove the presence of a session that has ended, if Redis is there."""
+        try:
+            await self.unregister(session)
+        except STORE_ERRORS as error:
+            log.warning("a presence was not removed, it ends by itself: %s", error)
+
     async def read(self, session: Session, link: Reader, greeted: Recipient | None = None) -> None:
         """Send what the session missed, round after round until no push was refused meanwhile; then it is live.
 

@@ -23,7 +23,6 @@ from edge.sockets.connection import Connection, Phase, give_way
 from edge.sockets.slices import Slices
 from edge.sockets.terms import terms_of
 from edge.sockets.timers import Deadlines, Ring
-from edge.stores import STORE_ERRORS
 from streams.settings import Edge
 
 #: Of a second in the ring of pings: all pings of a second at once would have pushes and polls wait for their answers.
@@ -97,7 +96,7 @@ class Gateway:
         session, connection.session = connection.session, None
         if session is not None:
             self.sessions.leave(session)
-            self._spawn(self._unregister(session))
+            self._spawn(self._backlog.leave(session))
 
     def handed_over(self, connection: Connection) -> asyncio.Protocol:
         """Not a socket of a device: the protocol that goes on with it."""
@@ -292,12 +291,6 @@ class Gateway:
             connection.shut(messages.UNAVAILABLE, "internal error")
         finally:
             connection.reading = False
-
-    async def _unregister(self, session: Session) -> None:
-        try:
-            await self._backlog.unregister(session)
-        except STORE_ERRORS as error:
-            log.warning("a presence was not removed, it ends by itself: %s", error)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

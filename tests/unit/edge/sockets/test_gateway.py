@@ -42,7 +42,7 @@ class Door:
         """Remember."""
         self.greeted.append(session.device)
 
-    async def unregister(self, session: Any) -> None:
+    async def leave(self, session: Any) -> None:
         """Nothing is registered."""
 
 
