@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as AioPartition
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.marker import without_markers
@@ -125,9 +125,13 @@ class Pipeline:
             made.result()
 
     def delete(self, *names: str) -> None:
-        """Delete topics."""
+        """Delete topics, if they are there: the controller knows, a broker lists a new one only after a while."""
         for gone in self.admin.delete_topics([self.prefix + name for name in names]).values():
-            gone.result()
+            try:
+                gone.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
 
     def fill(
         self,
