@@ -19,6 +19,7 @@ from streams.transport.client import Publisher, RawRecord, partition_for, read_p
 from tests import node
 from tests.e2e.household import Household
 from tests.e2e.system import System
+from tests.topics import create
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "node-producer"
 PARTITIONS = 12
@@ -58,7 +59,7 @@ def installed() -> Path:
 def topic(kafka: str, prefix: str) -> str:
     """A topic of the test's own."""
     client: Any = AdminClient({"bootstrap.servers": kafka})
-    client.create_topics([NewTopic(f"{prefix}ingest", PARTITIONS, 1)])[f"{prefix}ingest"].result()
+    create(client, [NewTopic(f"{prefix}ingest", PARTITIONS, 1)])
     return f"{prefix}ingest"
 
 

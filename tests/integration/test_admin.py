@@ -13,6 +13,7 @@ from streams.admin import AdminError, Change, apply, ingest_topic_id, plan
 from streams.check import load
 from streams.settings import Kafka, Settings
 from streams.topology import Topology
+from tests.topics import create
 
 TEXT = (Path(__file__).parents[2] / "topics.yaml").read_text()
 
@@ -62,7 +63,7 @@ def test_only_what_differs_is_configured(settings: Settings, admin: Any) -> None
     """A changed retention is one change of one setting; what topics.yaml does not name is left as it is."""
     name = settings.topic_prefix + "outcomes"
     own = {"segment.ms": "600000", "retention.ms": "1000", "message.timestamp.type": "LogAppendTime"}
-    admin.create_topics([NewTopic(name, 8, 1, config=own)])[name].result()
+    create(admin, [NewTopic(name, 8, 1, config=own)])
     changes = [change for change in plan(topology(), settings) if change.topic == name]
     assert [change.kind for change in changes] == ["configure"]
     assert changes[0].config["retention.ms"] == str(7 * 86_400_000)
@@ -84,7 +85,7 @@ def segment_ms(admin: Any, name: str) -> str:
 def test_partitions_and_replicas_are_never_changed(settings: Settings, admin: Any) -> None:
     """Another number of partitions or replicas is refused with what to do, and then nothing at all is applied."""
     name = settings.topic_prefix + "ingest"
-    admin.create_topics([NewTopic(name, 4, 1)])[name].result()
+    create(admin, [NewTopic(name, 4, 1)])
     changes = plan(topology(TEXT.replace("replication: 1", "replication: 3")), settings)
     refused = [change for change in changes if change.kind == "refused"]
     assert [change.topic for change in refused] == [name, name]

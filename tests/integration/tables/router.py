@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.transport.client import RawRecord, read_partition, watermarks
 from tests.integration.tables.worker import Options
+from tests.topics import create, delete
 
 PARTITIONS: Final = 4
 CHANGELOG: Final = "router-seen-changelog"
@@ -87,15 +88,13 @@ class Router:
         stamped = {"message.timestamp.type": "LogAppendTime"}
         topics = [NewTopic(self.prefix + name, PARTITIONS, 1, config=stamped) for name in ("ingest", "events")]
         topics.append(NewTopic(self.prefix + CHANGELOG, PARTITIONS, 1, config=config))
-        for made in self.admin.create_topics(topics).values():
-            made.result()
+        create(self.admin, topics)
 
     def close(self) -> None:
         """End all workers and delete the topics."""
         for worker in self.workers:
             worker.kill()
-        for gone in self.admin.delete_topics([self.prefix + name for name in ("ingest", "events", CHANGELOG)]).values():
-            gone.result()
+        delete(self.admin, [self.prefix + name for name in ("ingest", "events", CHANGELOG)])
 
     def start(self, **options: Any) -> Worker:
         """Start a worker."""

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as AioPartition
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.marker import without_markers
 from streams.transport.client import RawRecord, read_partition, watermarks
 from streams.transport.mark import Mark, decode_metadata
+from tests import topics
 from tests.integration.transport.stages import SEQ
 from tests.integration.transport.worker import Options
 
@@ -115,23 +116,17 @@ class Pipeline:
 
     def create(self, **configs: dict[str, str]) -> None:
         """Make the topics; `configs` by name with `_` for `.`."""
-        topics = [
+        new = [
             NewTopic(self.prefix + name, PARTITIONS, self.replication, config=configs.get(name.replace(".", "_"), {}))
             for name in TOPICS
         ]
         compact = {"cleanup.policy": "compact"}
         changelog = NewTopic(f"{self.prefix}router-seen-changelog", PARTITIONS, self.replication, config=compact)
-        for made in self.admin.create_topics([*topics, changelog]).values():
-            made.result()
+        topics.create(self.admin, [*new, changelog])
 
     def delete(self, *names: str) -> None:
-        """Delete topics, if they are there: the controller knows, a broker lists a new one only after a while."""
-        for gone in self.admin.delete_topics([self.prefix + name for name in names]).values():
-            try:
-                gone.result()
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise
+        """Delete topics."""
+        topics.delete(self.admin, [self.prefix + name for name in names])
 
     def fill(
         self,

@@ -20,6 +20,7 @@ from streams.transport.client import (
     read_partition,
     watermarks,
 )
+from tests.topics import create, delete
 
 PARTITIONS = 7
 
@@ -29,11 +30,9 @@ def topic(kafka: str, prefix: str) -> Iterator[str]:
     """A topic of seven partitions."""
     admin = AdminClient({"bootstrap.servers": kafka})
     name = f"{prefix}plain"
-    for made in admin.create_topics([NewTopic(name, PARTITIONS, 1)]).values():
-        made.result()
+    create(admin, [NewTopic(name, PARTITIONS, 1)])
     yield name
-    for gone in admin.delete_topics([name]).values():
-        gone.result()
+    delete(admin, [name])
 
 
 @pytest.fixture

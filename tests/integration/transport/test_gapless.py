@@ -18,6 +18,7 @@ from streams.transport import DeliveryFailed, Failure, OversizedRecord
 from streams.transport.client import RawRecord, read_partition
 from streams.transport.outlet import Outlet
 from tests.integration.transport.pipeline import until
+from tests.topics import create, delete
 
 ONE_BY_ONE = {"linger.ms": 0, "batch.num.messages": 1, "log_level": 0}
 INVALID_RECORD = 87
@@ -29,11 +30,9 @@ def topic(kafka: str, prefix: str) -> Iterator[str]:
     """A topic of one partition that refuses what is larger than 2000 bytes."""
     admin = AdminClient({"bootstrap.servers": kafka})
     name = f"{prefix}gapless"
-    for made in admin.create_topics([NewTopic(name, 1, 1, config={"max.message.bytes": str(LIMIT)})]).values():
-        made.result()
+    create(admin, [NewTopic(name, 1, 1, config={"max.message.bytes": str(LIMIT)})])
     yield name
-    for gone in admin.delete_topics([name]).values():
-        gone.result()
+    delete(admin, [name])
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from streams.marker import is_marker
 from streams.transport import Failure
 from streams.transport.client import Publisher, RawRecord, read_partition
 from streams.transport.outlet import NotOpen, Outlet
+from tests.topics import create, delete
 
 TAKEN: Final = 0
 OUT_OF_ORDER: Final = 45
@@ -29,11 +30,9 @@ def topic(kafka: str, prefix: str) -> Iterator[str]:
     """A topic of three partitions."""
     admin = AdminClient({"bootstrap.servers": kafka})
     name = f"{prefix}sessions"
-    for made in admin.create_topics([NewTopic(name, PARTITIONS, 1)]).values():
-        made.result()
+    create(admin, [NewTopic(name, PARTITIONS, 1)])
     yield name
-    for gone in admin.delete_topics([name]).values():
-        gone.result()
+    delete(admin, [name])
 
 
 class Producer:
