@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 VERSION: Final = 1
@@ -50,7 +49,6 @@ class Cursor(NamedTuple):
         return self.as_of < now - GOOD_S
 
 
-@lru_cache(maxsize=50_000)
 def fingerprint(account: str) -> bytes:
     """Six bytes that tell accounts apart."""
     return hashlib.blake2b(account.encode(), digest_size=6).digest()

@@ -54,10 +54,19 @@ class Access:
             raise Problem(429, "too-many-requests", "Too many requests", "wait as long as poll_after says", ceil(wait))
         return identity
 
-    def known(self, device: str, token: bytes) -> Identity | None:
-        """The identity of a token of this device, given by its digest, that was good before, and is."""
-        identity = self._verifier.known(token, self._clock())
+    def known(self, device: str, token: str) -> Identity | None:
+        """The identity of a token of this device that was verified before."""
+        identity = self._verifier.known(token)
         return identity if identity is not None and identity.device == device else None
+
+    @property
+    def changes(self) -> int:
+        """How often those who were known became unknown."""
+        return self._verifier.changes
+
+    def stands(self, identity: Identity, now: float) -> bool:
+        """Whether one who is known is still let in at `now` (s)."""
+        return self._verifier.stands(identity, now)
 
     def admit(self, identity: Identity) -> float:
         """0 where one request of the device is let in; else how long it has to wait, s."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
+
+from edge.remembered import Remembered
 
 
 class Bucket:
@@ -42,26 +43,27 @@ class Pace:
         owed = max(full, now) + self._step
         return owed if owed - now <= self._most else None
 
+    def wait(self, full: float, now: float) -> float:
+        """How long until one can be taken again, s."""
+        return max(0.0, full + self._step - self._most - now)
+
 
 class Rates:
-    """A bucket for each of many; those that have not asked for longest are forgotten."""
+    """A bucket for each of many; those that have not asked for long are forgotten."""
 
     def __init__(self, rate: float, burst: float, most: int) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._most = most
-        self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
+        """`most`: buckets that are remembered at least, of those that asked last."""
+        self._pace = Pace(rate, burst)
+        self._full: Remembered[Hashable, float] = Remembered(most)
 
     def __len__(self) -> int:
-        return len(self._buckets)
+        return len(self._full)
 
     def take(self, key: Hashable, now: float) -> float:
         """0 where one is taken; else how long to wait, s."""
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = Bucket(self._rate, self._burst, now)
-            if len(self._buckets) > self._most:
-                self._buckets.popitem(last=False)
-        else:
-            self._buckets.move_to_end(key)
-        return bucket.take(1, now)
+        full = self._full.get(key) or 0.0
+        after = self._pace.take(full, now)
+        if after is None:
+            return self._pace.wait(full, now)
+        self._full.put(key, after)
+        return 0.0

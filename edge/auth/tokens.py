@@ -62,7 +62,8 @@ def is_remote(keys: str) -> bool:
 class Verifier:
     """Checks tokens against the public keys of `settings.keys`; any of them may have signed.
 
-    Keys from an address are there once `use` was called with them. `strangers` counts tokens of keys that are not.
+    Keys from an address are there once `use` was called with them. `strangers` counts tokens of keys that are not,
+    `changes` how often the keys became others: who was known before is not any more.
     """
 
     def __init__(self, settings: Tokens, revoked: Revoked | None = None) -> None:
@@ -70,7 +71,7 @@ class Verifier:
         self._revoked = NothingRevoked() if revoked is None else revoked
         self._keys = KeySet([])
         self._text: bytes | None = None  # of which they are
-        self.strangers = 0
+        self.strangers = self.changes = 0
         self._claims: dict[str, ClaimsOption] = {
             "iss": {"essential": True, "value": settings.issuer},
             "aud": {"essential": True, "value": settings.audience},
@@ -78,7 +79,7 @@ class Verifier:
             "sub": {"essential": True},
         }
         self._changed = -1.0
-        self._good: Remembered[Identity] = Remembered(_CACHED)
+        self._good: Remembered[bytes, Identity] = Remembered(_CACHED)
         self.reload()
 
     def reload(self) -> bool:
@@ -107,13 +108,17 @@ class Verifier:
             raise BadKeys(f"{self._settings.keys}: not a JWK Set of Ed25519 keys: {error}") from error
         self._text = text
         self._good.clear()
+        self.changes += 1
 
-    def known(self, digest: bytes, now: float) -> Identity | None:
-        """Who a token speaks for that was verified before and is good at `now` (s); None for any other."""
-        identity = self._good.get(digest)
-        if identity is None or identity.expires + self._settings.leeway <= now:
-            return None
-        return identity if identity.issued > self._revoked.since(identity.account) else None
+    def known(self, token: str) -> Identity | None:
+        """Who a token speaks for that was verified before, whether or not it is good now; None for any other."""
+        return self._good.get(digest_of(token))
+
+    def stands(self, identity: Identity, now: float) -> bool:
+        """Whether a token that was verified is good at `now` (s): neither at its end nor revoked."""
+        return identity.expires + self._settings.leeway > now and identity.issued > self._revoked.since(
+            identity.account
+        )
 
     def verify(self, token: str, now: float) -> Identity:
         """Who the token speaks for at `now` (s). Raises BadToken."""

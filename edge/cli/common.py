@@ -15,7 +15,7 @@ import click
 from streams.settings import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from streams.topology import Topology
 
@@ -54,8 +54,10 @@ def topology_of(settings: Settings, handlers: bool = False) -> Topology:
     return load_file(settings.topology, settings, handlers)
 
 
-def until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run until the work is done or the process is told to stop, which is no error."""
+def until_told(
+    work: Coroutine[Any, Any, None], loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+) -> None:
+    """Run, on such a loop, until the work is done or the process is told to stop, which is no error."""
 
     async def run() -> None:
         task = asyncio.ensure_future(work)
@@ -64,7 +66,8 @@ def until_told(work: Coroutine[Any, Any, None]) -> None:
         with suppress(asyncio.CancelledError):
             await task
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(run())
 
 
 def note(text: str) -> None:

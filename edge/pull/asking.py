@@ -7,8 +7,9 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from edge import cursor as cursors
-from edge.auth.tokens import digest_of
-from edge.cursor import BadCursor, Cursor
+from edge.auth.access import Access
+from edge.auth.identity import Identity
+from edge.cursor import BadCursor, Cursor, fingerprint
 from edge.pull.tags import matches, tag_of
 from edge.remembered import Remembered
 
@@ -39,15 +40,14 @@ class Asking(NamedTuple):
     tags: str
 
 
-class Meaning(NamedTuple):
-    """What it comes to. `token`: its digest. `own`: the tag of heads that are where the cursor is, if it has it."""
+class Poll(NamedTuple):
+    """What it comes to. `own`: the tag of heads that are where the cursor is, if it has it; else empty."""
 
-    device: str
-    token: bytes
+    identity: Identity
     cursor: Cursor
     limit: int
     tags: str
-    own: str
+    own: bytes
 
 
 def read(data: bytes) -> Asking | None:
@@ -91,28 +91,35 @@ def _is_plain(name: bytes, value: bytes) -> bool:
 class Reader:
     """Works out what requests mean, each once: a device asks the same until there is something new."""
 
-    def __init__(self, lanes: int) -> None:
+    def __init__(self, lanes: int, access: Access) -> None:
         self._lanes = lanes
-        self._known: Remembered[Meaning] = Remembered(MOST)
+        self._access = access
+        self._changes = access.changes
+        self._known: Remembered[bytes, Poll] = Remembered(MOST)
 
-    def read(self, data: bytes) -> Meaning | None:
-        """What the request means; None for any other than a poll."""
+    def read(self, data: bytes) -> Poll | None:
+        """The poll of one who is known; None for any other request. Whether the token is still good is not asked."""
         if not data.startswith(_START):
             return None
+        if self._changes != self._access.changes:
+            self._changes = self._access.changes
+            self._known.clear()
         digest = blake2b(data, digest_size=16).digest()  # not the data, which hold a token
-        meaning = self._known.get(digest)
-        if meaning is None and (meaning := self._mean(data)) is not None:
-            self._known.put(digest, meaning)
-        return meaning
+        poll = self._known.get(digest)
+        if poll is None and (poll := self._mean(data)) is not None:
+            self._known.put(digest, poll)
+        return poll
 
-    def _mean(self, data: bytes) -> Meaning | None:
+    def _mean(self, data: bytes) -> Poll | None:
         asking = read(data)
-        if asking is None:
+        if asking is None or (identity := self._access.known(asking.device, asking.token)) is None:
             return None
         try:
             cursor = cursors.decode(asking.cursor, self._lanes)
         except BadCursor:
             return None
+        if cursor.fingerprint != fingerprint(identity.account):
+            return None
         tag = tag_of(cursor.positions)
         own = tag if matches(asking.tags, tag) else ""
-        return Meaning(asking.device, digest_of(asking.token), cursor, asking.limit, asking.tags, own)
+        return Poll(identity, cursor, asking.limit, asking.tags, own.encode())

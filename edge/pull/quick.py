@@ -10,15 +10,13 @@ import asyncio
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.web_protocol import RequestHandler
 
 from edge.auth.access import Access
-from edge.auth.identity import Identity
-from edge.cursor import fingerprint
-from edge.pull.asking import END, Meaning, Reader
+from edge.pull.asking import END, Poll, Reader
 from edge.pull.endpoint import FULL_READ_S, Pull
 from edge.pull.tags import matches, nothing_above, tag_of
 from edge.reports import Reports
@@ -35,13 +33,9 @@ MOST_HELD: Final = 64 * 1024
 HEAD_S: Final = 15.0
 #: Longest time that a connection may be without a request, s. Proxies keep one for up to 600 s.
 IDLE_S: Final = 660.0
-
-
-class Poll(NamedTuple):
-    """A request that is good, and what it has."""
-
-    identity: Identity
-    asking: Meaning
+_NOTHING_NEW: Final = (
+    b"HTTP/1.1 304 Not Modified\r\nETag: %b\r\nPoll-After: %d\r\nCache-Control: no-store\r\nDate: %b\r\n\r\n"
+)
 
 
 class QuickPolls:
@@ -62,7 +56,7 @@ class QuickPolls:
         self._heads = heads
         self._access = access
         self._reports = reports
-        self._reader = Reader(lanes)
+        self._reader = Reader(lanes, access)
         self._most = most
         self._clock = clock
 
@@ -72,13 +66,11 @@ class QuickPolls:
 
     def take(self, data: bytes) -> Poll | None:
         """The poll that the data are, if heads can answer it."""
-        asking = self._reader.read(data)
-        if asking is None or not 1 <= asking.limit <= self._most or asking.cursor.as_of < self._clock() - FULL_READ_S:
+        poll = self._reader.read(data)
+        if poll is None or not 1 <= poll.limit <= self._most:
             return None
-        identity = self._access.known(asking.device, asking.token)
-        if identity is None or asking.cursor.fingerprint != fingerprint(identity.account):
-            return None
-        return Poll(identity, asking)
+        now = self._clock()
+        return poll if poll.cursor.as_of >= now - FULL_READ_S and self._access.stands(poll.identity, now) else None
 
     def known(self, poll: Poll) -> tuple[int, ...] | None:
         """The heads, where Redis need not be asked."""
@@ -92,23 +84,19 @@ class QuickPolls:
 
     def answer(self, poll: Poll, heads: tuple[int, ...]) -> bytes | None:
         """304, and that the device has what its cursor says; None where there is more to say."""
-        identity, asking = poll
-        tag = asking.own if heads == asking.cursor.positions else _tag(asking, heads)
+        identity, positions = poll.identity, poll.cursor.positions
+        tag = poll.own if heads == positions else _tag(poll, heads)
         if not tag or self._access.admit(identity):
             return None
-        self._reports.presented("pulled", identity.account, identity.device, asking.cursor.positions)
+        self._reports.presented("pulled", identity.account, identity.device, positions)
         self._pull.unchanged += 1
-        head = (
-            f"HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\nPoll-After: {next(self._pull.load.afters)}\r\n"
-            f"Cache-Control: no-store\r\nDate: {rfc822_formatted_time()}"
-        )
-        return head.encode() + END
+        return _NOTHING_NEW % (tag, next(self._pull.load.afters), rfc822_formatted_time().encode())
 
 
-def _tag(asking: Meaning, heads: tuple[int, ...]) -> str:
+def _tag(poll: Poll, heads: tuple[int, ...]) -> bytes:
     """The tag of these heads, if the request has it and nothing is above its cursor; else empty."""
     tag = tag_of(heads)
-    return tag if nothing_above(asking.cursor, heads) and matches(asking.tags, tag) else ""
+    return tag.encode() if nothing_above(poll.cursor, heads) and matches(poll.tags, tag) else b""
 
 
 class QuickHandler(RequestHandler):

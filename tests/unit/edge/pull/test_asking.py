@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
-from edge.auth.tokens import digest_of
+from edge.auth.access import Access
+from edge.auth.identity import Identity
 from edge.cursor import Cursor, encode, fingerprint
-from edge.pull.asking import Asking, Reader, read
+from edge.pull.asking import Asking, Poll, Reader, read
 
 LINE = b"GET /v1/devices/tv-1/notifications?cursor=AQBr_-9 HTTP/1.1\r\n"
 HOST, AUTH, TAG = b"Host: edge\r\n", b"Authorization: Bearer a.b.c\r\n", b'If-None-Match: "1-2"\r\n'
@@ -70,6 +73,22 @@ def test_anything_else_is_left_to_http(data: bytes) -> None:
 
 
 ALICE = Cursor(fingerprint("alice"), 2_000_000_000, (1, 2))
+IDENTITY = Identity("tv-1", "alice", "tv", 2_000_000_000)
+
+
+class Known:
+    """Knows Alice's token, until her keys change."""
+
+    changes = 1
+
+    def known(self, device: str, token: str) -> Identity | None:
+        """Hers, of her device."""
+        return IDENTITY if (device, token, self.changes) == ("tv-1", "a.b.c", 1) else None
+
+
+def reader(lanes: int, access: Known | None = None) -> Reader:
+    """One that has read nothing."""
+    return Reader(lanes, cast(Access, access or Known()))
 
 
 def poll(cursor: Cursor, tags: str) -> bytes:
@@ -77,30 +96,54 @@ def poll(cursor: Cursor, tags: str) -> bytes:
     return POLL.replace(b"AQBr_-9", encode(cursor).encode()).replace(b'"1-2"', tags.encode())
 
 
-@pytest.mark.parametrize(("tags", "own"), [('"1-2"', '"1-2"'), ('"0-0", W/"1-2"', '"1-2"'), ('"1-3"', ""), ('"1"', "")])
-def test_what_a_poll_means(tags: str, own: str) -> None:
+@pytest.mark.parametrize(
+    ("tags", "own"), [('"1-2"', b'"1-2"'), ('"0-0", W/"1-2"', b'"1-2"'), ('"1-3"', b""), ('"1"', b"")]
+)
+def test_what_a_poll_means(tags: str, own: bytes) -> None:
     """`own` is the tag of heads that are where the cursor is, where it is asked for."""
-    assert Reader(2).read(poll(ALICE, tags)) == ("tv-1", digest_of("a.b.c"), ALICE, 1, tags, own)
+    assert reader(2).read(poll(ALICE, tags)) == Poll(IDENTITY, ALICE, 1, tags, own)
 
 
 def test_a_lane_that_the_cursor_does_not_know() -> None:
     """Stands at 0."""
-    found = Reader(3).read(poll(ALICE, '"1-2-0"'))
+    found = reader(3).read(poll(ALICE, '"1-2-0"'))
     assert found is not None
-    assert (found.cursor.positions, found.own) == ((1, 2, 0), '"1-2-0"')
+    assert (found.cursor.positions, found.own) == ((1, 2, 0), b'"1-2-0"')
 
 
 def test_what_a_poll_means_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same bytes mean the same; one other byte does not."""
-    reader, data = Reader(2), poll(ALICE, '"1-2"')
-    found = reader.read(data)
+    first, data = reader(2), poll(ALICE, '"1-2"')
+    found = first.read(data)
     monkeypatch.setattr("edge.pull.asking.read", None)
-    assert reader.read(data) is found
+    assert first.read(data) is found
     with pytest.raises(TypeError):
-        reader.read(data.replace(b"a.b.c", b"a.b.d"))
+        first.read(data.replace(b"a.b.c", b"a.b.d"))
 
 
-@pytest.mark.parametrize("data", [POLL, b"", b"GET / HTTP/1.1\r\n\r\n", POLL.replace(TAG, b"")])
+def test_who_is_not_known_any_more_is_not_remembered() -> None:
+    """The keys have changed: HTTP verifies the token anew, or refuses it."""
+    access, data = Known(), poll(ALICE, '"1-2"')
+    first = reader(2, access)
+    assert first.read(data)
+    access.changes += 1
+    assert first.read(data) is None
+    access.changes -= 1
+    assert first.read(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        POLL,
+        b"",
+        b"GET / HTTP/1.1\r\n\r\n",
+        POLL.replace(TAG, b""),
+        poll(ALICE, '"1-2"').replace(b"a.b.c", b"a.b.d"),
+        poll(ALICE, '"1-2"').replace(b"tv-1", b"tv-2"),
+        poll(ALICE._replace(fingerprint=fingerprint("bob")), '"1-2"'),
+    ],
+)
 def test_what_means_nothing_is_left_to_http(data: bytes) -> None:
-    """Also a poll whose cursor is none."""
-    assert Reader(2).read(data) is None
+    """Also a poll whose cursor is none, or another account's, and one of somebody who is not known."""
+    assert reader(2).read(data) is None
