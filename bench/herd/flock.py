@@ -115,7 +115,7 @@ class Flock(Crowd):
         self._homing: list[Homing] = []
 
     async def gather(self, places: Sequence[Place], keys: str, load: Load, part: int, parts: int) -> int:
-        """Connect one part of a load's devices, the same number at each gateway; how many there are.
+        """Connect one part of a load's devices (`members`), in turn one at each gateway; how many there are.
 
         Raises TimeoutError where one is not live in time.
         """
@@ -146,8 +146,11 @@ class Flock(Crowd):
 
 
 def members(devices: int, places: int, part: int, parts: int) -> Iterator[int]:
-    """The devices of one part of so many: in turn one for each place."""
-    return (number for number in range(devices) if number // places % parts == part)
+    """The devices of one part of so many: all of the first place are one part, so that no others share its process."""
+    for number in range(devices):
+        of = 1 + number // places % (parts - 1) if number % places else 0
+        if of == part:
+            yield number
 
 
 async def main() -> None:

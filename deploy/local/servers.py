@@ -54,6 +54,10 @@ class Running:
         """The addresses to connect to."""
         return self.config.endpoints
 
+    def pid(self, name: str) -> int:
+        """The process of a server."""
+        return self._process(name).pid
+
     def kill(self, name: str) -> None:
         """End a server as a crash would, by SIGKILL; its data stay."""
         processes.end(self._process(name), grace=0)
