@@ -80,6 +80,7 @@ class Arrivals:
 
     def __init__(self) -> None:
         self.accounts, self.devices, self.numbers, self.times = (array("q") for _ in range(4))
+        self.unacked: set[Device] = set()
 
     def add(self, account: int, device: int, number: int) -> None:
         """A device shows an event now."""
@@ -113,7 +114,7 @@ class Device(asyncio.Protocol):
         """Ask for the upgrade."""
         self._transport = cast(asyncio.Transport, transport)
         self._data, self._open = b"", False
-        self.unacked = 0  # the hello says the same; before it nothing may be said
+        self._acked()  # the hello says the same; before it nothing may be said
         key = base64.b64encode(b"sixteen bytes :)")
         self._write(
             b"GET /v1/socket HTTP/1.1\r\nHost: edge\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -151,9 +152,8 @@ class Device(asyncio.Protocol):
                 for event in message.item.events:
                     self._arrivals.add(*self._place, int(event[1:]))
                 self._cursor = message.item.cursor
-                self.unacked += 1
-                if self.acks and self.unacked >= ACK_EVERY:
-                    self.ack()
+                if self.acks:
+                    self._to_ack()
             elif message.type == "sync_end":
                 self._cursor = message.cursor
                 self.synced()
@@ -172,10 +172,20 @@ class Device(asyncio.Protocol):
         if not self.live.done():
             self.live.set_result(None)
 
+    def _to_ack(self) -> None:
+        self.unacked += 1
+        self._arrivals.unacked.add(self)
+        if self.unacked >= ACK_EVERY:
+            self.ack()
+
     def ack(self) -> None:
         """Say that all so far is taken."""
-        self.unacked = 0
+        self._acked()
         self._say({"type": "ack", "cursor": self._cursor})
+
+    def _acked(self) -> None:
+        self.unacked = 0
+        self._arrivals.unacked.discard(self)
 
     def _say(self, message: dict[str, str]) -> None:
         self._write(masked(TEXT, msgspec.json.encode(message)))
@@ -212,12 +222,11 @@ class Crowd:
             self._devices.append(device)
 
     async def ack_in_time(self) -> None:
-        """Ack what waits, each second; for ever."""
+        """Ack what waits, each second; for ever. Those who wait for nothing are not looked at: there are many."""
         while True:
             await asyncio.sleep(ACK_SECONDS)
-            for device in self._devices:
-                if device.unacked and device.acks:
-                    device.ack()
+            for device in list(self.arrivals.unacked):
+                device.ack()
 
 
 async def main() -> None:

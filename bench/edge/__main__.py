@@ -27,10 +27,12 @@ from bench.measure import interleaved, medians, on, report, split
 from bench.plan import Load
 from bench.program import launch
 from bench.system import Lockstep, lockstep, start
+from bench.weights import stand_back
 from deploy.local.servers import local_servers
 
 CORES: Final = split()
-#: Ten thousand sockets that answer pings on the core of those who poll would be measured with the polls.
+#: Ten thousand sockets that answer pings on the core of those who poll would be measured with the polls, and so would
+#: what Cassandra and Kafka do once a second.
 BACK: Final = 15
 
 
@@ -127,6 +129,8 @@ def main() -> int:
         with on(CORES.measured):
             start(system, ["edge"])
         others = stack.enter_context(peers(list(PEERS), str(MADE), system.settings, directory))
+        for name in ("cassandra", "kafka"):
+            stand_back(running.pid(name), BACK)
         found = measure(system, others, sizes, directory)
     say(found)
     return report(figures(found))
