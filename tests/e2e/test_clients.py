@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +21,7 @@ from edge import cursor as cursors
 from edge.auth.tokens import PRIVATE, issue
 from streams.settings import Tokens
 from tests.e2e.events import event
-from tests.e2e.household import until
+from tests.e2e.household import DEADLINE, until
 from tests.e2e.refusing import refusing
 from tests.e2e.subjects import KINDS, Subject, playing, with_ws
 from tests.e2e.system import System
@@ -135,6 +136,41 @@ async def test_an_edge_that_is_killed_loses_nothing_and_shows_nothing_twice(
             assert in_order(subject)
             assert subject.count("retrying") >= 1
             assert subject.ended is None
+
+
+async def test_an_edge_that_ends_in_good_order_says_when_to_come_back(
+    gate: Gate, account: Account, tmp_path: Path
+) -> None:
+    """Each client lets the time pass that it was told, a random one, and has missed nothing."""
+    async with all_kinds(account.subject, gate.url, tmp_path) as subjects:
+        for subject in subjects:
+            await subject.welcomed()
+        flow = asyncio.create_task(account.publish_all(60))
+        await asyncio.to_thread(gate.member.stop)
+        gate.start()
+        await flow
+        for subject in subjects:
+            await subject.shows(account.published)
+            away = next(place for place, frame in enumerate(subject.told) if frame["type"] == "goaway")
+            asked, pause = subject.told[away : away + 2]
+            assert (asked["reason"], pause["type"]) == ("draining", "retrying")
+            assert pause["after"] >= asked["reconnect_after"]
+
+
+async def test_an_edge_that_hangs_is_noticed(gate: Gate, account: Account, tmp_path: Path) -> None:
+    """Its connections stay open and nothing comes: each client asks whether it is there, leaves, and comes back."""
+    async with all_kinds(account.subject, gate.url, tmp_path) as subjects:
+        for subject in subjects:
+            await subject.welcomed()
+        gate.member.signal(signal.SIGSTOP)
+        try:
+            await account.publish_all(10)
+            await until(lambda: all(subject.count("retrying") for subject in subjects), lambda: subjects, 2 * DEADLINE)
+        finally:
+            gate.member.signal(signal.SIGCONT)
+        for subject in subjects:
+            await subject.shows(account.published)
+            assert in_order(subject)
 
 
 async def test_what_became_of_an_item_is_shown_to_those_on_call(

@@ -258,10 +258,12 @@ class Houses:
         """Close all edges."""
         await self._stack.aclose()
 
-    async def open(self, *, health: bool = False, **edge: Any) -> House:
-        """An edge with other settings."""
+    async def open(self, *, health: bool = False, keys: str = "", **edge: Any) -> House:
+        """An edge with other settings; `keys`: where those of tokens are."""
         replace = msgspec.structs.replace
         settings = replace(self._settings, edge=replace(self._settings.edge, **edge))
+        if keys:
+            settings = replace(settings, tokens=replace(settings.tokens, keys=keys))
         if health:
             settings = replace(settings, health=Health(port=free_port()))
         enter = self._stack.enter_async_context

@@ -32,14 +32,27 @@ class Bystander:
         self.house = house
         self._tv = tv
         self._last = 0
+        self._turn = asyncio.Lock()
+
+    async def is_pushed_to(self) -> None:
+        """On the socket that it has, the next in order."""
+        house = self.house
+        async with self._turn:
+            number = self._last + 1
+            assert await house.push(house.note(3, seq_of(self._last) if self._last else 0, number, ("tv-1",))) == [200]
+            assert [item["data"]["n"] for item in await self._tv.items(1)] == [number]
+            self._last = number
+
+    async def watch(self) -> None:
+        """It is, all the time, whatever others do."""
+        while True:
+            await self.is_pushed_to()
+            await asyncio.sleep(0.02)
 
     async def notices_nothing(self) -> None:
-        """It is pushed to on the socket that it has, and nobody else is connected."""
-        house, number = self.house, self._last + 1
-        assert await house.push(house.note(3, seq_of(self._last) if self._last else 0, number, ("tv-1",))) == [200]
-        assert [item["data"]["n"] for item in await self._tv.items(1)] == [number]
-        self._last = number
-        await until(lambda: house.edge.gateway.connections == 1, "nothing of the others remains")
+        """It is pushed to, and nobody else is connected."""
+        await self.is_pushed_to()
+        await until(lambda: self.house.edge.gateway.connections == 1, "nothing of the others remains")
 
 
 @pytest_asyncio.fixture
@@ -53,8 +66,12 @@ async def bystander(houses: Houses, caplog: pytest.LogCaptureFixture) -> AsyncIt
         await tv.until_synced()
         made = Bystander(house, tv)
         with caplog.at_level(logging.ERROR):
+            watching = asyncio.create_task(made.watch())
             yield made
             await made.notices_nothing()
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching  # raises what it found
         assert [record.getMessage() for record in caplog.records] == []
 
 

@@ -13,9 +13,10 @@ import pytest
 from edge.contracts import contract
 from edge.contracts.openapi import OPERATIONS
 from streams.settings import Settings
-from tests.integration.edge.conftest import House, Houses
+from tests.integration.edge.conftest import House, Houses, free_port
 from tests.integration.edge.test_ingest import STRUCTURED, event, producer
 from tests.integration.edge.test_ingest import post as publish
+from tests.integration.edge.test_operators import operator
 from tests.integration.edge.test_pull import get
 from tests.unit.fakes import ROOT
 
@@ -38,13 +39,13 @@ deterministic = true
 """
 
 
-async def schemathesis(house: House, directory: Path, tag: str, token: str) -> None:
+async def schemathesis(base: str, directory: Path, tag: str, token: str) -> None:
     """Run it over the operations of a tag; its report is shown where it finds something."""
     config = directory / "schemathesis.toml"
     config.write_text(CONFIG)
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config), "run",
-        str(ROOT / "docs" / "openapi.json"), "--url", house.base, "--include-tag", tag, "--checks", CHECKS,
+        str(ROOT / "docs" / "openapi.json"), "--url", base, "--include-tag", tag, "--checks", CHECKS,
         "-H", f"Authorization: Bearer {token}", "--max-examples", str(EXAMPLES), "--max-time", str(TIME_S),
         "--phases", "examples,coverage,fuzzing", "--request-timeout", "20", "--suppress-health-check", "all",
         "--no-shrink", "--warnings", "off",
@@ -63,7 +64,16 @@ async def test_the_edge_keeps_its_document(houses: Houses, base_settings: Settin
     token = producer(base_settings)
     house = await houses.open(device_rate=10_000.0)
     await house.register("tv-1")
-    await schemathesis(house, tmp_path, tag, token if tag == "producers" else house.token("tv-1"))
+    await schemathesis(house.base, tmp_path, tag, token if tag == "producers" else house.token("tv-1"))
+
+
+async def test_the_port_of_operators_keeps_its_document(
+    houses: Houses, base_settings: Settings, tmp_path: Path
+) -> None:
+    """Accounts that nobody has are erased and revoked: that is no error."""
+    token, port = operator(base_settings, "read", "write"), free_port()
+    await houses.open(operator_port=port)
+    await schemathesis(f"http://127.0.0.1:{port}", tmp_path, "operators", token)
 
 
 async def test_answers_have_the_members_that_are_written_down(house: House) -> None:

@@ -196,6 +196,32 @@ async def test_polls_at_the_same_time_share_trips_to_redis(house: House) -> None
         assert not again or 0 < stores.heads.trips - trips <= 30
 
 
+async def test_too_many_pages_at_once_are_sent_away_for_a_moment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for Cassandra waits in memory. Polls that read nothing are answered all the same."""
+    for lane in range(4):
+        await house.store(lane, lane + 1)
+    _, first, headers = await get(house, "tv-1/notifications")
+    monkeypatch.setattr("edge.pull.endpoint.MOST_READS", 0)
+    status, body, refused = await get(house, "tv-1/notifications")
+    assert (status, body["type"]) == (503, "urn:lockstep:problem:overloaded")
+    assert 1 <= int(refused["Retry-After"]) <= 5
+    path = f"tv-1/notifications?cursor={first['next_cursor']}&limit=50"
+    assert (await get(house, path, **{"If-None-Match": headers["ETag"]}))[0] == 304
+
+
+async def test_a_busy_edge_is_asked_less_often(houses: Houses) -> None:
+    """It measures how much of its time it computes, and steers `poll_after` by that."""
+    house = await houses.open()
+    await house.register("tv-1")
+    async with house.client("tv-1") as tv:
+        assert (await tv.pull()).poll_after <= 360
+        async with asyncio.timeout(60):
+            while (await tv.pull()).poll_after <= 360:
+                end = time.thread_time() + 0.2
+                while time.thread_time() < end:
+                    pass
+
+
 async def test_a_device_that_missed_too_much_starts_anew(houses: Houses) -> None:
     """410 for an old cursor with more above it than the limit; a fresh start gets everything there is."""
     house = await houses.open(backlog=20)
