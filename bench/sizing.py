@@ -54,7 +54,7 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     route, notify, store, push, edge: CPU an event, us.
     socket_bytes: Memory of a connection at the edge.
-    edge_bytes: Memory of an edge without its connections: 120 MB for the process, 175 MB for 100,000 devices that poll,
+    edge_bytes: Memory of an edge without its connections: 97 MB for the process, 182 MB for 100,000 devices that poll,
         whose tokens, heads, rates, cursors and requests it remembers and then forgets.
     presence_bytes: Memory of a device online in Redis.
     key_bytes: Memory of a key of `seen` or `latest`.
@@ -75,7 +75,7 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     edge: Positive
     socket_bytes: Positive
     presence_bytes: Positive
-    edge_bytes: Positive = 300_000_000
+    edge_bytes: Positive = 280_000_000
     key_bytes: Positive = 40
     recovery_s_per_million: Positive = 0.5
     account_bytes: Positive = 440
