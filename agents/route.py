@@ -14,21 +14,12 @@ from streams.event import BadEvent, Event
 from streams.failpoints import reach
 from streams.fingerprint import digest_of, seen_fingerprint
 from streams.outcomes import Outcome
+from streams.plain.kernel import Accepted, Rules, taker
 from streams.policies import Policy, policies
 from streams.record import Record
 from streams.seen import SeenEntry, SeenVerdict
 from streams.stage import Batch, Handler, Packed, PartitionStopped, Stage
 from streams.targets import EVERY, Predicate
-
-
-class Candidate(msgspec.Struct, gc=False):
-    """An event that passed every gate but the duplicates; `appended` and `deadline` in ms."""
-
-    record: Record
-    event: Event
-    policy: Policy
-    appended: int
-    deadline: int
 
 
 class Refused(msgspec.Struct, gc=False):
@@ -57,6 +48,9 @@ class Router:
         self._key = limits.fingerprint_key.encode()
         self._topic_id = stage.topic_id
         self._base = position(stage.topology.epoch, 0)
+        self._plain = taker(
+            Rules(self._policies, limits, stage.topology.partitions, self._base, stage.topic_id)
+        )
         self._letter_bytes = stage.most_bytes("dead-letters")
         self._lanes = [stage.topic("events.{lane}", lane) for lane in range(len(stage.topology.lanes))]
 
@@ -65,34 +59,34 @@ class Router:
 
         Raises PartitionStopped, with nothing put out, where there are too many of these.
         """
-        candidates, refused = self._judged(batch)
+        accepted, refused = self._judged(batch)
         reach("route.decoded")
-        candidates = await self._first_ones(batch.partition, candidates, refused)
+        accepted = await self._first_ones(batch.partition, accepted, refused)
         refused.sort(key=lambda each: each.record.offset)
         self._stop_at_limits(batch, refused)
         outcomes: list[Outcome] = []
         for each in refused:
             await self._refuse(batch, each, outcomes)
-        await self._forward(batch.partition, candidates)
+        await self._forward(batch.partition, accepted)
         reach("route.produced")
         await self._stage.report(batch.partition, outcomes)
         return self._base + batch.records[-1].offset
 
-    def _judged(self, batch: Batch) -> tuple[list[Candidate], list[Refused]]:
-        candidates: list[Candidate] = []
+    def _judged(self, batch: Batch) -> tuple[list[Accepted], list[Refused]]:
+        partition = batch.partition
+        accepted, left = self._plain(batch.records, partition, batch.clock)
         refused: list[Refused] = []
-        clock, partition = batch.clock, batch.partition
-        for record in batch.records:
-            if record.timestamp > clock:
-                clock = record.timestamp
+        for record, clock in left:
             judged = self._judge(record, partition, clock)
-            if isinstance(judged, Candidate):
-                candidates.append(judged)
+            if isinstance(judged, Accepted):
+                accepted.append(judged)
             else:
                 refused.append(judged)
-        return candidates, refused
+        if left and accepted:
+            accepted.sort(key=lambda each: each.record.offset)
+        return accepted, refused
 
-    def _judge(self, record: Record, partition: int, clock: int) -> Candidate | Refused:
+    def _judge(self, record: Record, partition: int, clock: int) -> Accepted | Refused:
         try:
             event = decode(record.key, record.value, record.headers)
         except BadEvent as bad:
@@ -107,21 +101,22 @@ class Router:
         right = self._places.misplaced(event.source, event.account, partition, record.offset)
         if right is not None:
             return Refused(record, event.account, wrong_partition(right))
-        return Candidate(record, event, policy, clock, deadline)
+        lane = policy.lane_at(record.timestamp)
+        envelope = self._envelope(event, policy, lane, (partition, self._base + record.offset), (clock, deadline))
+        return Accepted(record, self._entry(event, record, clock, partition), lane, (record.key, encode(envelope)))
 
-    async def _first_ones(self, partition: int, candidates: list[Candidate], refused: list[Refused]) -> list[Candidate]:
-        """The candidates without duplicates and conflicts, which are refused."""
-        if not candidates:
-            return candidates
-        entries = [self._entry(candidate, partition) for candidate in candidates]
-        verdicts = await self._stage.table.judge(partition, entries)
+    async def _first_ones(self, partition: int, accepted: list[Accepted], refused: list[Refused]) -> list[Accepted]:
+        """The accepted ones without duplicates and conflicts, which are refused."""
+        if not accepted:
+            return accepted
+        verdicts = await self._stage.table.judge(partition, [each.entry for each in accepted])
         first = []
-        for candidate, entry, verdict in zip(candidates, entries, verdicts, strict=True):
+        for each, verdict in zip(accepted, verdicts, strict=True):
             if verdict.first is None:
-                first.append(candidate)
+                first.append(each)
             else:
-                refusal = _repeats(entry, verdict, partition)
-                refused.append(Refused(candidate.record, candidate.event.account, refusal))
+                refusal = _repeats(each.entry, verdict, partition)
+                refused.append(Refused(each.record, _text(each.record.key), refusal))
         return first
 
     def _stop_at_limits(self, batch: Batch, refused: list[Refused]) -> None:
@@ -135,37 +130,35 @@ class Router:
             last = dead[-1]
             raise PartitionStopped(f"{broken}; offset {last.record.offset}: {last.refusal.text()}")
 
-    async def _forward(self, partition: int, candidates: list[Candidate]) -> None:
+    async def _forward(self, partition: int, accepted: list[Accepted]) -> None:
         lanes: list[list[Packed]] = [[] for _ in self._lanes]
-        for candidate in candidates:
-            envelope = self._envelope(candidate, partition)
-            lanes[envelope.lane].append((candidate.record.key, encode(envelope)))
+        for _, _, lane, packed in accepted:
+            lanes[lane].append(packed)
         for topic, records in zip(self._lanes, lanes, strict=True):
             if records:
                 await self._stage.output.send_all(topic, partition, records)
 
-    def _entry(self, candidate: Candidate, partition: int) -> SeenEntry:
-        record, event = candidate.record, candidate.event
+    def _entry(self, event: Event, record: Record, clock: int, partition: int) -> SeenEntry:
         fingerprint = seen_fingerprint(self._key, event.account, event.source, event.id)
         first = first_of(record.headers, partition) if len(record.headers) > 1 else -1
-        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), candidate.appended, first)
+        return SeenEntry(fingerprint, record.offset, digest_of(event.payload), clock, first)
 
-    def _envelope(self, candidate: Candidate, partition: int) -> Envelope:
-        record, event, policy = candidate.record, candidate.event, candidate.policy
+    def _envelope(
+        self, event: Event, policy: Policy, lane: int, place: tuple[int, int], until: tuple[int, int]
+    ) -> Envelope:
+        """`place`: partition and position; `until`: log time and deadline, ms."""
         return Envelope(  # in the order of its fields: by name it takes six times as long
             VERSION,
             self._topic_id,
-            partition,
-            self._base + record.offset,
-            policy.lane_at(record.timestamp),
+            *place,
+            lane,
             event.account,
             event.source,
             event.id,
             event.type,
             event.time,
-            candidate.appended,
-            candidate.deadline,
-            expiry_of(event, policy, candidate.appended),
+            *until,
+            expiry_of(event, policy, until[0]),
             event.content_type,
             event.payload,
             self._target(event),

@@ -45,6 +45,11 @@ def replay_fingerprint(fingerprint: bytes, first: int) -> bytes:
     return blake2b(first.to_bytes(8), digest_size=SIZE, key=fingerprint, person=b"replay").digest()
 
 
+def short_key(key: bytes) -> bytes:
+    """A key that is not too long for the hash: itself, or the hash of one that is."""
+    return blake2b(key).digest() if len(key) > _LONGEST_KEY else key
+
+
 def digest_of(payload: bytes) -> int:
     """32 bits that tell a repeated event from another one under the same id."""
     return crc32(payload)
@@ -61,6 +66,4 @@ def _encoded(part: str) -> bytes:
 @lru_cache(maxsize=16)
 def _keyed(person: bytes, key: bytes) -> blake2b:
     """A hash that has taken nothing yet: copying it is cheaper than telling it its key each time."""
-    if len(key) > _LONGEST_KEY:
-        key = blake2b(key).digest()
-    return blake2b(digest_size=SIZE, key=key, person=person)
+    return blake2b(digest_size=SIZE, key=short_key(key), person=person)

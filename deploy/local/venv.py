@@ -13,16 +13,24 @@ from time import monotonic
 from deploy.local.apt import can_install, install
 from deploy.local.config import LocalError
 from deploy.local.disk import require_room
+from deploy.native.compiler import CompileError, refresh
 
 _ROOT = Path(__file__).resolve().parents[2]
 _STAMP = ".lockstep-stamp"
 
 
 def make(report: Callable[[str], None], root: Path = _ROOT) -> None:
-    """Have the environment up to date; a second run does nothing."""
+    """Have the environment up to date, and the native part of the checkout; a second run does nothing."""
     directory, stamp = root / ".venv", _stamp(root)
-    if _read(directory / _STAMP) == stamp:
-        return
+    if _read(directory / _STAMP) != stamp:
+        _install(directory, stamp, report, root)
+    try:
+        refresh(report)
+    except CompileError as error:
+        raise LocalError(f"the C compiler refuses streams/plain: {error}") from error
+
+
+def _install(directory: Path, stamp: str, report: Callable[[str], None], root: Path) -> None:
     started = monotonic()
     require_room(root)
     if not (directory / "bin/python").exists():
