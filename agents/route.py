@@ -48,9 +48,7 @@ class Router:
         self._key = limits.fingerprint_key.encode()
         self._topic_id = stage.topic_id
         self._base = position(stage.topology.epoch, 0)
-        self._plain = taker(
-            Rules(self._policies, limits, stage.topology.partitions, self._base, stage.topic_id)
-        )
+        self._plain = taker(Rules(self._policies, limits, stage.topology.partitions, self._base, stage.topic_id))
         self._letter_bytes = stage.most_bytes("dead-letters")
         self._lanes = [stage.topic("events.{lane}", lane) for lane in range(len(stage.topology.lanes))]
 

@@ -6,10 +6,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class NativePart(BuildHookInterface):
+class NativePart(BuildHookInterface[BuilderConfig]):
     """Named in pyproject.toml. Without a compiler the wheel has no native part, and the build says so."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

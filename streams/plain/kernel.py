@@ -93,14 +93,15 @@ def _policies(policies: Mapping[str, Policy]) -> list[tuple[bytes, int, int, int
     return [
         (name.encode(), policy.lanes[0][1], policy.max_age, policy.ttl, policy.collapse)
         for name, policy in policies.items()
-        if len(policy.lanes) == 1 and name.isascii() and 0 <= min(policy.max_age, policy.ttl)
+        if len(policy.lanes) == 1 and name.isascii() and min(policy.max_age, policy.ttl) >= 0
         if max(policy.max_age, policy.ttl) < _ROOM
     ]
 
 
 def _frame(topic_id: bytes) -> tuple[bytes, bytes, bytes]:
-    """What all envelopes of a topic share, packed: the fields before `partition`, `target`, and those behind `trace`."""
-    fields = Envelope.__struct_fields__
-    behind = dict(zip(reversed(fields), reversed(Envelope.__struct_defaults__), strict=False))
+    """What all envelopes of a topic share, packed: what is before `partition`, `target`, what is behind `trace`."""
+    fields, defaults = Envelope.__struct_fields__, Envelope.__struct_defaults__
+    default = dict(zip(fields[-len(defaults) :], defaults, strict=True))
+    behind = [encode(default[name]) for name in fields[fields.index("trace") + 1 :]]
     head = bytes((_ARRAY, *len(fields).to_bytes(2))) + encode(VERSION) + encode(topic_id)
-    return head, encode(EVERY), b"".join([encode(behind[name]) for name in fields[fields.index("trace") + 1 :]])
+    return head, encode(EVERY), b"".join(behind)

@@ -71,6 +71,7 @@ def age_by_wall_clock_in_route() -> None:
     def judge(self: Router, record: Any, partition: int, clock: int) -> Any:
         return original(self, record, partition, _now())
 
+    _leave_all_to_python()
     replace(Router, "_judge", judge)
 
 
@@ -94,10 +95,18 @@ def seen_ages_by_wall_clock() -> None:
 
     original = Router._entry
 
-    def entry(self: Router, candidate: Any, partition: int) -> Any:
-        return original(self, candidate, partition)._replace(now=self._stage.now())
+    def entry(self: Router, *known: Any) -> Any:
+        return original(self, *known)._replace(now=self._stage.now())
 
+    _leave_all_to_python()
     replace(Router, "_entry", entry)
+
+
+def _leave_all_to_python() -> None:
+    """The router's native part would not make the mistake."""
+    from streams.plain import kernel
+
+    replace(kernel, "native", lambda: None)
 
 
 def _now() -> int:
