@@ -74,14 +74,15 @@ class Router:
         partition = batch.partition
         accepted, left = self._plain(batch.records, partition, batch.clock)
         refused: list[Refused] = []
+        more: list[Accepted] = []
         for record, clock in left:
             judged = self._judge(record, partition, clock)
             if isinstance(judged, Accepted):
-                accepted.append(judged)
+                more.append(judged)
             else:
                 refused.append(judged)
-        if left and accepted:
-            accepted.sort(key=lambda each: each.record.offset)
+        if more:
+            accepted = sorted(accepted + more, key=lambda each: each.record.offset)
         return accepted, refused
 
     def _judge(self, record: Record, partition: int, clock: int) -> Accepted | Refused:
@@ -108,13 +109,12 @@ class Router:
         if not accepted:
             return accepted
         verdicts = await self._stage.table.judge(partition, [each.entry for each in accepted])
-        first = []
-        for each, verdict in zip(accepted, verdicts, strict=True):
-            if verdict.first is None:
-                first.append(each)
-            else:
-                refusal = _repeats(each.entry, verdict, partition)
-                refused.append(Refused(each.record, _text(each.record.key), refusal))
+        first = [each for each, verdict in zip(accepted, verdicts, strict=True) if verdict.first is None]
+        if len(first) < len(accepted):
+            for each, verdict in zip(accepted, verdicts, strict=True):
+                if verdict.first is not None:
+                    refusal = _repeats(each.entry, verdict, partition)
+                    refused.append(Refused(each.record, _text(each.record.key), refusal))
         return first
 
     def _stop_at_limits(self, batch: Batch, refused: list[Refused]) -> None:

@@ -20,8 +20,9 @@ GROWTH: Final = 1.2
 _WIDTH: Final = 8
 _EMPTY: Final = 0
 _HALF: Final = np.uint64(32)
-#: Below this many keys a loop over them is faster than numpy's calls.
+#: Up to this many keys a loop over them is faster than numpy's calls: where they are looked for, and where they are put.
 _FEW: Final = 8
+_FEW_PLACED: Final = 32
 
 
 class Index:
@@ -83,14 +84,18 @@ class Index:
     def insert_one(self, key: int, *fields: int) -> None:
         """Add a key that is not there; `fields` of its cell, the other 4 bytes of the fingerprint first."""
         self._make_room(1)
+        self.set_cell(self._take_slot(key), *fields)
+        self.count += 1
+
+    def _take_slot(self, key: int) -> int:
+        """Put a key into the first free place of its line, or of the next that is not full: its slot."""
         line = (key >> 32) * self._lines >> 32
         while self._fill_at[line] == _WIDTH:
             line = line + 1 if line + 1 < self._lines else 0
         slot = line * _WIDTH + self._fill_at[line]
         self._key_at[slot] = key
         self._fill_at[line] += 1
-        self.set_cell(slot, *fields)
-        self.count += 1
+        return slot
 
     # -- many keys
 
@@ -132,7 +137,7 @@ class Index:
         lines = self._home(keys)
         pending = np.argsort(lines, kind="stable")
         lines = lines[pending]
-        while len(pending):
+        while len(pending) > _FEW_PLACED:
             places = self._fill[lines] + _rank(lines)
             fits = places < _WIDTH
             slots = lines[fits] * _WIDTH + places[fits]
@@ -143,6 +148,8 @@ class Index:
             lines[lines == self._lines] = 0
             order = np.argsort(lines, kind="stable")
             pending, lines = pending[order], lines[order]
+        for i in pending.tolist():
+            self._raw[self._take_slot(int(keys[i]))] = cells[i]
 
     def _home(self, keys: Keys) -> Slots:
         return ((keys >> _HALF) * np.uint64(self._lines) >> _HALF).astype(np.int64)

@@ -155,12 +155,11 @@ class State(ABC, Generic[E, V]):
         cells = self.cells_of(columns, names["low"])
         again = _repeats(columns[0])
         if again:
-            firsts = np.setdiff1d(np.arange(len(run)), again)
-            verdicts = dict(
-                zip(firsts.tolist(), self.judge_many(keys[firsts], cells[firsts], bucket, near), strict=True)
-            )
-            verdicts |= {i: self.judge_one(run[i], bucket, near) for i in again}
-            judged = [verdicts[i] for i in range(len(run))]
+            firsts = np.ones(len(run), np.bool_)
+            firsts[again] = False
+            judged = self.judge_many(keys[firsts], cells[firsts], bucket, near)
+            for i in again:  # in rising order, so that each comes to its own place
+                judged.insert(i, self.judge_one(run[i], bucket, near))
         else:
             judged = self.judge_many(keys, cells, bucket, near)
         passed = self.passed(judged)
