@@ -20,7 +20,7 @@ GROWTH: Final = 1.2
 _WIDTH: Final = 8
 _EMPTY: Final = 0
 _HALF: Final = np.uint64(32)
-#: Up to this many keys a loop over them is faster than numpy's calls: where they are looked for, and where they are put.
+#: Up to this many keys a loop over them is faster than numpy's calls: looking for them, and putting them.
 _FEW: Final = 8
 _FEW_PLACED: Final = 32
 
