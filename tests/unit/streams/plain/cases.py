@@ -56,7 +56,8 @@ HEADERS: Final = (
     ("CE_ID", b"x"),
     ("ce_data", b"1"), ("ce_datacontenttype", b"text/plain"), ("ce_expirytime", b"2027-01-15T09:00:00Z"),
     ("ce_nothing", b"x"),
-    ("traceparent", b"00-1"), ("lockstep-first", b"%d:1" % PARTITION), ("lockstep-first", b"x"), ("\u212ae_id", b"x"),
+    ("traceparent", b"00-1"), ("lockstep-first", b"%d:1" % PARTITION), ("lockstep-first", b"x"),
+    ("ce_collapse\u212aey", b"x"),
     ("ce_source", b"\xff"), ("ce_source", b"\xc3\xa9"), ("ce_version", b"7"), ("x", b"\xff\x00"), ("ce_deviceids",
     b"a"),
 )  # fmt: skip

@@ -16,7 +16,6 @@ from random import Random
 from typing import Any, cast
 from zlib import crc32
 
-import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -25,7 +24,7 @@ from agents.route import Router
 from bench import plan as bench_plan
 from bench.route import load
 from deploy.native import compiler
-from streams.cloudevents import _any_json, _time
+from streams.cloudevents import _time
 from streams.fingerprint import SIZE
 from streams.murmur2 import murmur2, partition_for
 from streams.plain import kernel
@@ -36,16 +35,6 @@ from tests.unit.streams.plain import cases
 SANITIZED_S = 5.0  # seconds of chance under the sanitizers
 BYTES = st.binary(max_size=300)
 SHORT_KEYS = st.binary(max_size=64)
-
-
-@pytest.fixture(scope="module")
-def module() -> Any:
-    """The native part; only a machine without a compiler may lack it."""
-    found = native()
-    if found is None and compiler.compiler() is None:
-        pytest.skip("no C compiler, or no Python.h")
-    assert found is not None, "streams/plain is not compiled, or from other sources: make venv"
-    return found
 
 
 @given(random=st.randoms(use_true_random=False))
@@ -76,9 +65,9 @@ def test_by_chance_most_records_are_plain_and_many_are_not(module: Any) -> None:
 
 
 @given(data=BYTES, key=SHORT_KEYS, person=st.binary(max_size=16))
-@example(data=b"x" * 128, key=b"", person=b"seen")
-@example(data=b"x" * 129, key=b"k" * 64, person=b"seen")
-@example(data=b"x" * 256, key=b"k", person=b"")
+@example(data=b"x" * 127, key=b"", person=b"seen")
+@example(data=b"x" * 128, key=b"k" * 64, person=b"seen")
+@example(data=b"x" * 255, key=b"k", person=b"")
 def test_fingerprints_are_those_of_hashlib(module: Any, data: bytes, key: bytes, person: bytes) -> None:
     """BLAKE2b, keyed and personal, over the bounds of its blocks."""
     expected = blake2b(data + b".", digest_size=SIZE, key=key, person=person).digest()
@@ -108,25 +97,6 @@ def test_usual_moments_are_read(module: Any) -> None:
         assert module.moment(text.encode()) == _time("time", text)
     assert module.moment(b"2027-02-29T00:00:00Z") is None
     assert module.moment(b"2100-02-29T00:00:00Z") is None
-
-
-def is_json(text: bytes) -> bool:
-    """What Python says of a payload."""
-    try:
-        text.decode()
-        _any_json(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
-
-
-@given(random=st.randoms(use_true_random=False))
-def test_no_payload_is_taken_for_json_that_python_refuses(module: Any, random: Random) -> None:
-    """JSON by any writer, and JSON that was damaged."""
-    text = cases.structured(random, {"data": random.choice(cases.DATA)})
-    for _ in range(10):
-        assert not module.is_json(text) or is_json(text)
-        text = cases.mutated(random, text)
 
 
 @pytest.mark.parametrize("value", [value for value in cases.DATA if value is not cases.DATA[-1]], ids=repr)
