@@ -135,7 +135,7 @@ class State(ABC, Generic[E, V]):
         times = [entry[_NOW] // length for entry in entries]
         start = 0
         for bucket, group in groupby(times):
-            end = start + sum(1 for _ in group)
+            end = start + len(list(group))
             for at in range(start, end, ROW_ENTRIES):
                 yield max(bucket, self._dead_below), entries[at : min(end, at + ROW_ENTRIES)]
             start = end

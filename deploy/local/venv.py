@@ -13,7 +13,7 @@ from time import monotonic
 from deploy.local.apt import can_install, install
 from deploy.local.config import LocalError
 from deploy.local.disk import require_room
-from deploy.native.compiler import CompileError, refresh
+from deploy.native.compiler import refresh
 
 _ROOT = Path(__file__).resolve().parents[2]
 _STAMP = ".lockstep-stamp"
@@ -24,10 +24,7 @@ def make(report: Callable[[str], None], root: Path = _ROOT) -> None:
     directory, stamp = root / ".venv", _stamp(root)
     if _read(directory / _STAMP) != stamp:
         _install(directory, stamp, report, root)
-    try:
-        refresh(report)
-    except CompileError as error:
-        raise LocalError(f"the C compiler refuses streams/plain: {error}") from error
+    refresh(report)
 
 
 def _install(directory: Path, stamp: str, report: Callable[[str], None], root: Path) -> None:

@@ -75,6 +75,10 @@ static PyObject *accept(Work *work, PyObject *record, const Held *held, const En
     if (!make_room(work, bound))
         return NULL;
     size_t size = envelope_pack(envelope, &kernel->rules.frame, work->room, bound);
+    if (!size) { /* an empty record would pass for a tick */
+        PyErr_SetString(PyExc_SystemError, "an envelope is longer than its bound");
+        return NULL;
+    }
     fingerprint_of(&kernel->rules, envelope, fingerprint);
     uint32_t digest = crc_of(&kernel->rules.crc, envelope->payload);
     PyObject *entry[] = {

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import venv
-from deploy.local.config import LocalError
 from deploy.native import compiler
 from streams.plain import sources
 
@@ -54,11 +52,16 @@ def test_without_a_compiler_one_line_says_so(checkout: Path, monkeypatch: pytest
     assert not (checkout / compiler.NAME).exists()
 
 
-def test_what_the_compiler_refuses_is_an_error(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its first one, in the environment's own words."""
+def test_what_the_compiler_refuses_is_said(checkout: Path) -> None:
+    """With its first error; whoever builds a wheel gets an exception instead."""
     if compiler.compiler() is None:
         pytest.skip("no C compiler, or no Python.h")
     (checkout / "hashes.c").write_text("int broken(void) { return nothing; }\n")
-    monkeypatch.setattr(venv, "_read", lambda path: venv._stamp(venv._ROOT))
-    with pytest.raises(LocalError, match=r"refuses streams/plain: .*nothing"):
-        venv.make(lambda line: None)
+    said: list[str] = []
+    compiler.refresh(said.append)
+    [line] = said
+    assert "without its native part" in line
+    assert "error: " in line
+    assert "nothing" in line
+    with pytest.raises(compiler.CompileError):
+        compiler.compiled(checkout)

@@ -223,8 +223,14 @@ def test_batches_leave_nothing_behind(module: Any) -> None:
 
 
 def test_the_sanitizers_find_nothing(module: Any, tmp_path: Path) -> None:
-    """No byte is read beyond its object, nothing is freed twice, no number overflows, and no verdict differs."""
-    made = compiler.compiled(tmp_path, ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
+    """No byte is read beyond its object, nothing is freed twice, no number overflows, and no verdict differs.
+
+    The compiler has no doubts either.
+    """
+    flags = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
+    made = compiler.compiled(
+        tmp_path, [*flags, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    )
     found = compiler.compiler()
     assert made is not None
     assert found is not None
