@@ -30,8 +30,14 @@ const uint8_t *json_plain(const uint8_t *at, const uint8_t *end)
     while (end - at >= 8) {
         uint64_t word;
         memcpy(&word, at, sizeof word);
-        if (special(word))
+        uint64_t found = special(word);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        if (found) /* the lowest bit is right; above it a borrow may have set others */
+            return at + __builtin_ctzll(found) / 8;
+#else
+        if (found)
             break;
+#endif
         at += 8;
     }
     while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
