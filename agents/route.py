@@ -100,9 +100,9 @@ class Router:
         right = self._places.misplaced(event.source, event.account, partition, record.offset)
         if right is not None:
             return Refused(record, event.account, wrong_partition(right))
-        lane = policy.lane_at(record.timestamp)
-        envelope = self._envelope(event, policy, lane, (partition, self._base + record.offset), (clock, deadline))
-        return Accepted(record, self._entry(event, record, clock, partition), lane, (record.key, encode(envelope)))
+        entry = self._entry(event, record, clock, partition)
+        envelope = self._envelope(event, policy, record, partition, clock, deadline)
+        return Accepted(record, entry, envelope.lane, (record.key, encode(envelope)))
 
     async def _first_ones(self, partition: int, accepted: list[Accepted], refused: list[Refused]) -> list[Accepted]:
         """The accepted ones without duplicates and conflicts, which are refused."""
@@ -142,21 +142,22 @@ class Router:
         return SeenEntry(fingerprint, record.offset, digest_of(event.payload), clock, first)
 
     def _envelope(
-        self, event: Event, policy: Policy, lane: int, place: tuple[int, int], until: tuple[int, int]
+        self, event: Event, policy: Policy, record: Record, partition: int, clock: int, deadline: int
     ) -> Envelope:
-        """`place`: partition and position; `until`: log time and deadline, ms."""
         return Envelope(  # in the order of its fields: by name it takes six times as long
             VERSION,
             self._topic_id,
-            *place,
-            lane,
+            partition,
+            self._base + record.offset,
+            policy.lane_at(record.timestamp),
             event.account,
             event.source,
             event.id,
             event.type,
             event.time,
-            *until,
-            expiry_of(event, policy, until[0]),
+            clock,
+            deadline,
+            expiry_of(event, policy, clock),
             event.content_type,
             event.payload,
             self._target(event),

@@ -179,10 +179,10 @@ static const uint8_t *name(const uint8_t *at, const uint8_t *end)
     return at < end && *at == ':' ? at + 1 : NULL;
 }
 
-/* Where a walk through a value is: of each container around the place, the innermost lowest, whether it is an object. */
+/* Where a walk through a value is. */
 typedef struct {
     const uint8_t *at, *end;
-    uint32_t objects;
+    uint32_t objects; /* of each container around the place, the innermost lowest, whether it is an object */
     int depth;
     bool value; /* a value comes next */
 } Walk;

@@ -280,7 +280,8 @@ static void kernel_dealloc(PyObject *self)
 
 static PyMethodDef kernel_methods[] = {{"take", take, METH_VARARGS, take_doc}, {NULL, NULL, 0, NULL}};
 
-PyDoc_STRVAR(kernel_doc, "Kernel(policies, key, event_bytes, tolerance, base, partitions, frame, accepted, entry)\n--\n\n"
+PyDoc_STRVAR(kernel_doc,
+    "Kernel(policies, key, event_bytes, tolerance, base, partitions, frame, accepted, entry)\n--\n\n"
     "What a router knows: see streams/plain/kernel.py.");
 
 static PyType_Slot kernel_slots[] = {

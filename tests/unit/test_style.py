@@ -20,6 +20,8 @@ OURS = (*PRODUCT, "tests", "bench", "deploy", "examples")
 MAX_MODULE = 300
 MAX_FUNCTION = 40
 MAX_CLIENT = 500
+MAX_C_MODULE = 400
+MAX_LINE = 120
 SILENCED = re.compile(r"type:\s*ignore|noqa|pragma", re.IGNORECASE)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -83,6 +85,19 @@ def test_no_function_is_longer_than_40_lines() -> None:
     """A function fits the eye; its docstring does not count."""
     lengths = {f"{path}:{f.lineno} {f.name}": body_lines(f) for path in sources(*PRODUCT) for f in functions(path)}
     assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION} == {}
+
+
+def test_the_native_part_has_the_same_measures() -> None:
+    """Modules of 400 lines, for C says less in one; functions of 40, and lines of 120."""
+    too_long = []
+    for path in sorted((ROOT / "streams" / "plain").glob("*.[ch]")):
+        lines, start = path.read_text(encoding="utf-8").splitlines(), 0
+        for number, line in enumerate(lines, 1):
+            start = number if line == "{" else start
+            if len(line) > MAX_LINE or (line == "}" and start and number - start - 1 > MAX_FUNCTION):
+                too_long.append(f"{path.name}:{number}")
+        too_long += [path.name] * (len(lines) > MAX_C_MODULE)
+    assert too_long == []
 
 
 def test_no_function_imports() -> None:
