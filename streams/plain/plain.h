@@ -31,7 +31,7 @@ typedef enum {
     FIELDS, UNKNOWN, UNCOMMON
 } Field;
 
-/* Each printable ASCII without escapes and not empty, but for `data`: a JSON text in UTF-8. */
+/* Each of ASCII without control characters (but delete) and not empty; `data` is a JSON text in UTF-8. */
 typedef struct {
     Text field[FIELDS];
 } Attributes;

@@ -1,4 +1,4 @@
-/* Records of `ingest` as Python objects: what module.c asks of record.c. */
+/* Records of `ingest` as Python objects: what batch.c asks of record.c. */
 #ifndef LOCKSTEP_RECORD_H
 #define LOCKSTEP_RECORD_H
 
