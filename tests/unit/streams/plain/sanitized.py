@@ -6,8 +6,32 @@ import sys
 import time
 from importlib.util import module_from_spec, spec_from_file_location
 from random import Random
+from typing import Any
 
+from streams.plain.kernel import native, nothing_plain
 from streams.plain.sources import MODULE
+from tests.unit.fakes import NOW
+from tests.unit.streams.plain import cases
+
+#: Texts that end where more is expected.
+ENDS = (
+    b'"', b'"\\', b'"\\u', b'"\\u00', b'"\\ud83d', b'"\\ud83d\\', b'"\\ud83d\\u', b'"\\ud83d\\ude0', b'"\xc3',
+    b'"\xe0\xa0', b'"\xf0\x9f\x98', b"-", b"1.", b"1e", b"1e+", b"t", b"nul", b"[", b"[1", b"[1,", b'{"a"',
+    b'{"a":', b'{"a":1,', b"",
+)  # fmt: skip
+
+
+def try_parts(module: Any, random: Random) -> None:
+    """Texts that end anywhere, and are damaged anywhere."""
+    said = cases.attributes(random, "acct", 1)
+    for text in (cases.structured(random, said), cases.moment(random, NOW).encode(), random.randbytes(300)):
+        for whole in (text, cases.mutated(random, text)):
+            cut = whole[: random.randrange(len(whole) + 1)]
+            for part in ("crc32", "murmur2", "moment", "is_json", "is_structured"):
+                getattr(module, part)(cut)
+            module.fingerprint(b"k", b"p", cut + b".")
+    for text in ENDS:
+        module.is_json(text), module.is_structured(b'{"id":' + text), module.is_structured(b'{"x":' + text)
 
 
 def main() -> int:
@@ -17,20 +41,19 @@ def main() -> int:
         return 1
     module = sys.modules[MODULE] = module_from_spec(spec)
     spec.loader.exec_module(module)
-    from streams.plain.kernel import native, nothing_plain
-    from tests.unit.streams.plain import cases
-
     if native() is not module:
         return 1
-    random, wrong, done = Random(), 0, 0
+    seed = time.time_ns()
+    random, wrong, done = Random(seed), 0, 0
+    sys.stdout.write(f"seed {seed}\n")
+    sys.stdout.flush()
     until = time.monotonic() + float(sys.argv[2])
     while time.monotonic() < until:
         router, batch = cases.routers(random), cases.batch(random)
         quick = cases.judged(router, batch)
         router._plain = nothing_plain
         wrong += quick != cases.judged(router, batch)
-        noise = random.randbytes(random.randrange(200))
-        module.is_json(noise), module.moment(noise), module.crc32(noise), module.fingerprint(b"k", b"p", noise + b".")
+        try_parts(module, random)
         done += 1
     sys.stdout.write(f"{done} batches\n")
     return int(wrong > 0 or done == 0)
