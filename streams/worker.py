@@ -80,14 +80,11 @@ def build_app(worker: str, settings: Settings, topology: Topology, origin: str) 
     )
     attach(
         app,
-        producer_config={
-            **settings.kafka.security,
-            "linger.ms": linger,
-            "message.max.bytes": settings.kafka.max_message_bytes,
-        },
+        producer_config={"linger.ms": linger, "message.max.bytes": settings.kafka.max_message_bytes},
         chain=chain_of(worker, settings.topic_prefix, topology)._replace(origin=origin),
         linger=linger / 1000,
         gathered=frozenset({settings.topic_prefix + "outcomes"}),
+        security=settings.kafka.security,
     )
     return app
 

@@ -11,37 +11,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import product
 from typing import Any
 
-from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.failpoints import reach
+from streams.transport.arrivals import Arrivals, Chunk, Fetched
 from streams.transport.batch import Batch, Partition
+from streams.transport.changelogs import ChangelogConsumer
 from streams.transport.figures import partition_stats
+from streams.transport.intake import Intake
 from streams.transport.ledger import Ledger
 from streams.transport.mark import Mark
 from streams.transport.thread import ConsumerThread
 
 log = logging.getLogger(__name__)
 
-#: Changelog records that may wait for the tables during recovery.
-MAX_CHANGELOG_RECORDS = 2000
 LOOK_AGAIN = 0.2  # seconds after which a wait for batches looks whether there was a failure
-POLL = 1.0  # seconds that one fetch waits for data
 
 
-class BatchConsumer(driver.Consumer):
-    """One event per (topic, poll), with a batch of each partition."""
+class BatchConsumer(ChangelogConsumer):
+    """One event per (topic, read), with a batch of each partition.
+
+    Inputs are read by the `Intake`, changelogs by aiokafka, whose consumer is also who is in the group.
+    """
 
     mundane_level = "debug"  # for "Starting..." and the like
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.ledger = Ledger(self._on_finish)
-        self.epoch = 0  # changes whenever what was fetched before must not be used
+        self.intake = self._new_intake()
+        self.arrivals = Arrivals(self.intake, self._most)
+        self._work = asyncio.Event()  # something has arrived, or there is room for it
         self.progress = time.monotonic()  # when a commit last succeeded, or there was nothing to commit
         self._sought: set[Partition] = set()  # at their commit, and the flow resumed since
         self._seeking: set[Partition] = set()  # at their commit, the flow not yet resumed
@@ -51,9 +56,33 @@ class BatchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    def _new_intake(self) -> Intake:
+        transport = self.transport
+        return Intake(
+            transport.reading, self._arrived, self._stalled, transport.fail, most=self._most, linger=transport.linger
+        )
+
+    @property
+    def _most(self) -> int:
+        """Records that one read gives, and one batch holds, at most."""
+        most: int = self.app.conf.broker_max_poll_records
+        return most
+
+    async def on_start(self) -> None:
+        """Connect, and begin to hand out."""
+        await super().on_start()
+        self.intake.start()
+        self.add_future(self._hand_out_arrivals())
+
+    async def on_stop(self) -> None:
+        """Commit what is finished, and read no more."""
+        await super().on_stop()
+        await self.intake.stop()
+
     def login(self, username: str, password: str) -> None:
         """Use these for connections made from now on."""
         self._thread.login(username, password)
+        self.intake.login(username, password)
 
     def sources(self) -> set[Partition]:
         """Input partitions that are ours and sought. From any thread."""
@@ -61,36 +90,26 @@ class BatchConsumer(driver.Consumer):
 
     def end_of(self, source: Partition) -> int | None:
         """Offset after the last record of a partition, None while unknown. From any thread."""
-        end: int | None = self._thread.end_of(source)
-        return end
+        return self.intake.end_of(source)
 
     # -- flow
-
-    def changelogs(self) -> set[str]:
-        """Topics of the tables."""
-        topics: set[str] = self.app.tables.changelog_topics
-        return topics
-
-    def readable(self) -> set[Partition]:
-        """Active partitions with room. Called from the consumer's thread: single steps on sets and deques only.
-
-        Faust resumes the partitions before it seeks, with the flow running since the recovery (tables/recovery.py:649);
-        records read in between would be handed out ahead of those that the seek brings back, and these then dropped.
-        """
-        sought, has_room, changelogs = self._sought, self.ledger.has_room, self.changelogs()
-        return {tp for tp in set(self._active_partitions) if (tp in sought and has_room(tp)) or tp.topic in changelogs}
 
     def _on_finish(self, room: bool) -> None:
         self._finished.set()
         if room:
-            self._thread.wake()
+            self._work.set()
 
     def stop_flow(self) -> None:
-        """Hand out nothing, and begin no batch, until the next seek."""
+        """Read and hand out nothing, and begin no batch, until the next seek."""
         self.ledger.close()
         self.epoch += 1
         self._sought = self._seeking = set()
+        self._read_from({})
         super().stop_flow()
+
+    def _read_from(self, positions: Mapping[Partition, Mark | None]) -> None:
+        """Nothing that was read before is used from now on."""
+        self.arrivals.begin(self.intake.assign(positions))
 
     def resume_flow(self) -> None:
         """Go on, and look at once.
@@ -101,6 +120,7 @@ class BatchConsumer(driver.Consumer):
         super().resume_flow()
         self._sought = self._sought | self._seeking
         self._seeking = set()
+        self._work.set()
         self._thread.wake()
 
     def resume_partitions(self, tps: Any) -> None:
@@ -119,80 +139,50 @@ class BatchConsumer(driver.Consumer):
 
     # -- records to agents and tables
 
-    async def _drain_messages(self, fetcher: Any) -> None:
-        """Replaces the original (consumer.py:1170): no task per message, no read offset that a late callback spoils."""
+    def _arrived(self, number: int, found: Mapping[Partition, Chunk]) -> None:
+        self.arrivals.arrive(number, found)
+        self._work.set()
+
+    def _stalled(self) -> None:
+        self.arrivals.stall()
+
+    async def _hand_out_arrivals(self) -> None:
+        """Whenever there is something for a partition with room, until the consumer stops."""
         try:
-            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
-                if not self.flow_active:
-                    await self.wait(self.can_resume_flow)
-                elif not self._active_partitions:
-                    await asyncio.sleep(0.01)
-                else:
-                    await self._drain_once()
-        except self.consumer_stopped_errors:
-            if not self.app.should_stop:
-                raise
-        except asyncio.CancelledError:
-            if not self.app.should_stop:
-                raise
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                while self.flow_active and (fetched := self.arrivals.take(self._has_room)):
+                    await self._hand_out(fetched)
         except Exception as error:
             self.transport.fail(error)
             raise
 
-    async def _drain_once(self) -> None:
-        epoch, fetched = await self._getmany(None, POLL)
-        if fetched:
-            reach("transport.polled")
-        if self._is_current(epoch):
-            await self._hand_out(fetched)
-        for tp, records in fetched.items():
-            if tp.topic in self.changelogs() and self._is_current(epoch):  # the tables may have had it wait
-                await self._hand_to_tables(epoch, TP(tp.topic, tp.partition), records)
-        await asyncio.sleep(0)
+    def _has_room(self, source: Partition) -> bool:
+        """Faust resumes the flow before it seeks (tables/recovery.py:649): nothing is handed out of one not sought."""
+        return source in self._sought and self.ledger.has_room(source)
 
-    def _is_current(self, epoch: int | None) -> bool:
-        """Whether what was read in it may be used: else the seek that comes with every resume reads it again."""
-        return epoch == self.epoch and self.flow_active
-
-    async def _hand_out(self, fetched: dict[Any, list[Any]]) -> None:
+    async def _hand_out(self, fetched: Mapping[Partition, list[Fetched]]) -> None:
         """The batches of a topic as one event: an event's way through Faust takes as long as a batch of several.
 
-        No await between the test of the epoch and the agents' queues: flow and epoch cannot change in between.
+        No await between the test of the flow and the agents' queues: it cannot change in between.
         """
-        callbacks, changelogs = self.app.topics._tp_to_callback, self.changelogs()
+        if fetched:
+            reach("transport.polled")
+        callbacks = self.app.topics._tp_to_callback
         batches: dict[str, list[Batch]] = {}
-        for tp, records in fetched.items():
-            if tp.topic not in changelogs and tp in callbacks:  # not Conductor.on_message: that waits for a lock first
-                batches.setdefault(tp.topic, []).append(self._batch(tp, records))
+        for source, records in fetched.items():
+            if source in callbacks:  # not Conductor.on_message: that waits for a lock first
+                batches.setdefault(source[0], []).append(self._batch(source, records))
         for own in batches.values():
             await callbacks[TP(*own[0].source)](_message(own, self.app.consumer_generation_id))
 
-    def _batch(self, tp: Any, records: list[Any]) -> Batch:
-        marked = tp.topic in self.transport.chain.reads
-        batch, missing = self.ledger.hand_out(tp.topic, tp.partition, records, marked=marked)
+    def _batch(self, source: Partition, records: list[Fetched]) -> Batch:
+        marked = source[0] in self.transport.chain.reads
+        batch, missing = self.ledger.hand_out(*source, records, marked=marked)
         if missing:
-            log.error("%s[%d]: %d offsets are missing before %d", *tp, missing, records[0].offset)
+            log.error("%s[%d]: %d offsets are missing before %d", *source, missing, records[0].offset)
         return batch
-
-    async def _hand_to_tables(self, epoch: int, tp: Any, records: list[Any]) -> None:
-        deliver = self.app.topics._tp_to_callback.get(tp)
-        read_ahead = getattr(self.app.tables._changelogs.get(tp.topic), "read_ahead", None)
-        if read_ahead is not None:  # a table of ours: Faust need only know how far it is
-            read_ahead(tp.partition, records[:-1])
-            records = records[-1:]
-        for record in records:
-            if deliver is None or not await self._tables_have_room(epoch):
-                return
-            await deliver(self._to_message(tp, record))
-
-    async def _tables_have_room(self, epoch: int) -> bool:
-        """Wait until the tables may be given another record; False when the epoch has ended."""
-        queue = self.app.tables.changelog_queue
-        while epoch == self.epoch:
-            if queue.qsize() < MAX_CHANGELOG_RECORDS:
-                return True
-            await asyncio.sleep(0.001)
-        return False
 
     # -- rebalance
 
@@ -218,13 +208,13 @@ class BatchConsumer(driver.Consumer):
         changelogs = self.changelogs()
         tps = {tp for tp in self.assignment() if tp.topic not in changelogs}
         reach("rebalance.seeking")
-        committed = await self._thread.rewind(tps)
+        committed = await self._thread.committed(tps)
         await self._open_outputs({tp.partition for tp in tps})
         self._forget(tps)
         self.ledger.keep_stopped(tps)
         for tp in tps:
             self.ledger.start(tp, committed.get(tp))
-        self.epoch += 1  # again: what was fetched during the seek is from before it
+        self._read_from({tp: committed.get(tp) for tp in tps})
         self._seeking = set(tps)
         self.ledger.open()
 

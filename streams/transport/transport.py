@@ -11,6 +11,7 @@ from streams.transport.consumer import BatchConsumer
 from streams.transport.failure import Failure
 from streams.transport.outlet import Outlet
 from streams.transport.producer import BatchProducer
+from streams.transport.security import KafkaSecurity
 
 
 class Chain(NamedTuple):
@@ -41,6 +42,7 @@ class BatchTransport(driver.Transport):
         chain: Chain = NO_CHAIN,
         linger: float = 0.0,
         gathered: frozenset[str] = frozenset(),
+        security: KafkaSecurity | None = None,
     ) -> None:
         super().__init__(app.conf.broker_consumer, app)
         servers = ",".join(driver.server_list(self.url, self.default_port))
@@ -48,8 +50,13 @@ class BatchTransport(driver.Transport):
         self.failures.listen(on_failure)
         self.chain = chain
         self.linger = linger
-        config = {**producer_config, "bootstrap.servers": servers}
-        self.output = Outlet(config, self.failures, marked=chain.writes, gathered=gathered)
+        cluster = {**(security or {}), "bootstrap.servers": servers}
+        self.reading = {
+            **cluster,
+            "group.id": app.conf.id,  # demanded by the client, which does not join it
+            "fetch.message.max.bytes": app.conf.consumer_max_fetch_size,
+        }
+        self.output = Outlet({**producer_config, **cluster}, self.failures, marked=chain.writes, gathered=gathered)
 
     @property
     def failure(self) -> BaseException | None:
@@ -75,14 +82,15 @@ def attach(
     chain: Chain = NO_CHAIN,
     linger: float = 0.0,
     gathered: frozenset[str] = frozenset(),
+    security: KafkaSecurity | None = None,
 ) -> BatchTransport:
     """Give an app its transport, before it starts.
 
     `on_failure` is called with the first failure, on whichever thread it happens. `producer_config` holds properties
-    of librdkafka: those of `security`, `linger.ms`, `message.max.bytes`. `chain` names the topics whose readers keep a
+    of librdkafka: `linger.ms`, `message.max.bytes`. `chain` names the topics whose readers keep a
     replay watermark. `linger`: seconds between two reads that give little. `gathered`: topics that nobody waits for.
     Raises KafkaException for a bad property.
     """
-    transport = BatchTransport(app, on_failure, producer_config, chain, linger, gathered)
+    transport = BatchTransport(app, on_failure, producer_config, chain, linger, gathered, security)
     app.transport = app.producer_transport = transport
     return transport

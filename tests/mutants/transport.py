@@ -153,3 +153,24 @@ def _outlet(changes: Mapping[str, object]) -> None:
     from streams.transport import outlet
 
     replace(outlet, "GAPLESS", {**outlet.GAPLESS, **changes})
+
+
+@mutant("tests/unit/transport/test_arrivals.py::test_nothing_of_an_earlier_assignment_is_used")
+def records_of_an_earlier_assignment_used() -> None:
+    """What was on its way when the partitions were sought is handed out ahead of what the seek brings."""
+    from streams.transport.arrivals import Arrivals
+
+    original = Arrivals.arrive
+
+    def arrive(self: Any, number: int, found: Any) -> None:
+        original(self, self._number, found)
+
+    replace(Arrivals, "arrive", arrive)
+
+
+@mutant("tests/unit/transport/test_intake.py::test_a_record_belongs_to_the_assignment_in_force_when_it_was_read")
+def assignment_told_of_instead_of_read() -> None:
+    """A read that waits while the next assignment is told counts as one of that."""
+    from streams.transport.intake import Intake
+
+    replace(Intake, "_reading", property(lambda self: self._number, lambda self, number: None))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from streams.logtime import UNKNOWN
 from streams.marker import HEADERS
 from streams.stage import Handler
 from streams.transport import BatchTransport, Chain, add_agent, make_app
+from streams.transport.arrivals import Chunk, Fetched
 from streams.transport.batch import Partition
 from streams.transport.consumer import BatchConsumer
 from streams.transport.mark import Mark
@@ -107,7 +107,6 @@ class FakeThread(Service):
     def __init__(self, consumer: FakeConsumer, broker: Broker, **kwargs: Any) -> None:
         self._consumer = consumer
         self._broker = broker
-        self._positions: defaultdict[Partition, int] = defaultdict(int)
         self._assigned: set[Any] = set()
         super().__init__(**kwargs)
 
@@ -130,21 +129,12 @@ class FakeThread(Service):
         return self._assigned
 
     async def getmany(self, active_partitions: Any, timeout: float) -> tuple[int | None, dict[Any, list[Rec]]]:
-        """Up to `per_poll` records of each readable partition."""
+        """There are no changelogs."""
         await asyncio.sleep(0.001)
-        found = {}
-        for tp in self._consumer.readable():
-            start = self._positions[tp]
-            records = self._broker.logs[tp][start : start + self._broker.per_poll]
-            if records:
-                self._positions[tp] += len(records)
-                found[tp] = records
-        return self._consumer.epoch, found
+        return self._consumer.epoch, {}
 
-    async def rewind(self, sources: Iterable[Partition]) -> dict[Partition, Mark]:
+    async def committed(self, sources: Iterable[Partition]) -> dict[Partition, Mark]:
         """As the real one."""
-        for source in sources:
-            self._positions[source] = self._broker.committed.get(source, Mark(0, -1)).offset
         return dict(self._broker.committed)
 
     async def commit(self, marks: dict[Partition, Mark]) -> dict[Partition, Mark]:
@@ -158,17 +148,61 @@ class FakeThread(Service):
     def close(self) -> None:
         """Nothing to close."""
 
-    def end_of(self, source: Partition) -> int:
-        """As the real one."""
-        return len(self._broker.logs[TP(*source)])
-
     def topic_partitions(self, topic: str) -> int:
         """As configured."""
         return self._broker.partitions
 
 
+class FakeIntake:
+    """In the place of the thread that reads: up to `per_poll` records of each partition that has room."""
+
+    def __init__(self, consumer: FakeConsumer, broker: Broker) -> None:
+        self._consumer = consumer
+        self._broker = broker
+        self._number = 0
+        self._positions: dict[Partition, int] = {}
+
+    def start(self) -> None:
+        """Read from now on."""
+        self._reading = asyncio.ensure_future(self._read())
+
+    async def stop(self) -> None:
+        """Read no more."""
+        self._reading.cancel()
+
+    def assign(self, positions: Mapping[Partition, Mark | None]) -> int:
+        """As the real one."""
+        self._number += 1
+        self._positions = {source: 0 if mark is None else mark.offset for source, mark in positions.items()}
+        return self._number
+
+    def release(self, weight: int) -> None:
+        """There is always room."""
+
+    def end_of(self, source: Partition) -> int:
+        """As the real one."""
+        return len(self._broker.logs[TP(*source)])
+
+    async def _read(self) -> None:
+        while True:
+            await asyncio.sleep(0.001)
+            for source, start in self._positions.items():
+                records = self._broker.logs[TP(*source)][start : start + self._broker.per_poll]
+                if records and self._consumer._has_room(source):
+                    self._positions[source] += len(records)
+                    self._consumer._arrived(self._number, {source: Chunk([Fetched(*fields(r)) for r in records], 0)})
+
+
+def fields(record: Rec) -> tuple[int, int, bytes | None, bytes | None, Sequence[tuple[str, bytes]]]:
+    """In the order of `Fetched`."""
+    return record.offset, record.timestamp, record.key, record.value, record.headers
+
+
 class FakeConsumer(BatchConsumer):
     """The real consumer over a fake thread."""
+
+    def _new_intake(self) -> Any:
+        return FakeIntake(self, self.transport.broker)
 
     def _new_consumer_thread(self) -> Any:
         return FakeThread(self, self.transport.broker, loop=self.loop, beacon=self.beacon)
