@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from bench.plan import LANES, Load
+from bench.weights import stand_back
 from deploy.local.config import Endpoints
 from deploy.local.pipeline import Pipeline, environment
 from deploy.local.ports import free_ports
@@ -182,7 +182,7 @@ def lockstep(
         "LOCKSTEP_TOPOLOGY": str(SHIPPED if providers else sockets_only(directory, workers, partitions)),
         **(providers or {}),
     }
-    with Pipeline(made, directory, health_ports=health) as pipeline:
+    with Pipeline(made, directory, health_ports=health, own_sessions=True) as pipeline:
         pipeline.command("topics", "apply")
         pipeline.command("schema", "apply")
         pipeline.command("token", "nobody", "--account", "nothing", "--type", "tv")  # makes the keys
@@ -194,10 +194,10 @@ def start(system: Lockstep, names: Sequence[str] | None = None, nice: Mapping[st
 
     `nice`: by how much a member's weight is below that of the others.
     """
-    pipeline, least, members = system.pipeline, os.getpriority(os.PRIO_PROCESS, 0), []
+    pipeline, members = system.pipeline, []
     for name in names or (*system.topology.workers, "edge"):
         member = pipeline.edge() if name == "edge" else pipeline.worker(name)
-        # at once: threads inherit what is set before they begin
-        os.setpriority(os.PRIO_PROCESS, member.process.pid, min(19, least + (nice or {}).get(name, 0)))
+        if nice and name in nice:
+            stand_back(member.process.pid, nice[name])  # at once: threads inherit what is set before they begin
         members.append(member)
     pipeline.wait_ready(members)

@@ -90,6 +90,7 @@ class Pipeline:
     environment: dict[str, str]
     directory: Path
     health_ports: Sequence[int] = range(9090, 9190)
+    own_sessions: bool = False  # each member in a session of its own, which Linux weighs as it does a pod
     members: list[Member] = field(default_factory=list)
 
     def start(self, name: str, *arguments: str, **environment: str) -> Member:
@@ -108,6 +109,7 @@ class Pipeline:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
+                start_new_session=self.own_sessions,
             )
         member = Member(name, process, log, port)
         self.members.append(member)
