@@ -244,10 +244,11 @@ def _chunks(messages: list[Message]) -> dict[Partition, Chunk]:
     topics, partitions = map(Message.topic, messages), map(Message.partition, messages)
     for topic, partition, message in zip(topics, partitions, messages, strict=True):
         groups[topic, partition].append(message)
-    return {place: _chunk(group) for place, group in groups.items()}
+    return {place: chunk_of(group) for place, group in groups.items()}
 
 
-def _chunk(messages: list[Message]) -> Chunk:
+def chunk_of(messages: list[Message]) -> Chunk:
+    """Messages of one partition, as records."""
     fields = zip(
         map(Message.offset, messages),
         [timestamp for _, timestamp in map(Message.timestamp, messages)],

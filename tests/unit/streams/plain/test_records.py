@@ -1,4 +1,4 @@
-"""Records as they come from the broker's client, and whole batches of them through the router's handler."""
+"""Records as they were read, and whole batches of them through the router's handler."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from confluent_kafka import Message
 
 from agents.route import Router
 from bench.route import load
 from streams.plain.kernel import nothing_plain
 from streams.record import Record
 from streams.seen import SeenEntry, SeenState, SeenVerdict
+from streams.transport.arrivals import Fetched
+from streams.transport.intake import chunk_of
 from tests.unit.fakes import NOW, FakeBatch, FakeOutput, make_stage
 
 EVENTS = 2000
@@ -30,20 +32,20 @@ class Table:
         return self._state.judge(entries)[0]
 
 
-def fetched(partition: int) -> list[Record]:
-    """Events of the benchmark that belong on a partition, as a fetch of aiokafka gives them."""
-    builder = DefaultRecordBatchBuilder(
-        magic=2, compression_type=0, is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1,
-        batch_size=1 << 24,
-    )  # fmt: skip
-    began, place = datetime.fromtimestamp(NOW / 1000, UTC), 0
-    for number in range(EVENTS):
-        event = load.plan(number)
+def fetched(partition: int) -> list[Fetched]:
+    """Events of the benchmark that belong on a partition, as a read of the intake gives them."""
+    began = datetime.fromtimestamp(NOW / 1000, UTC)
+    messages: list[Message] = []
+    for event in map(load.plan, range(EVENTS)):
         if load.home(event.account, PARTITIONS) == partition:
-            value = load.value_of(event, began)
-            assert builder.append(place, NOW + place, event.account.encode(), value, load.HEADERS) is not None
-            place += 1
-    return list(DefaultRecordBatch(bytes(builder.build())))
+            place, value = len(messages), load.value_of(event, began)
+            messages.append(
+                Message(
+                    topic="ingest", partition=partition, offset=place, timestamp=(2, NOW + place),
+                    key=event.account.encode(), value=value, headers=load.HEADERS,
+                )
+            )  # fmt: skip
+    return chunk_of(messages).records
 
 
 async def handled(partition: int, records: Sequence[Record], size: int, take: Any = None) -> FakeOutput:
@@ -59,7 +61,7 @@ async def handled(partition: int, records: Sequence[Record], size: int, take: An
     return output
 
 
-async def test_records_of_aiokafka_are_plain(module: Any) -> None:
+async def test_records_that_were_read_are_plain(module: Any) -> None:
     """All but those that are stale, one in twenty."""
     records = fetched(1)
     router = Router(make_stage("route", FakeOutput()))
