@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from sinks.cassandra import apply_schema
 from streams import settings as groups
 from streams.admin import apply, plan
 from streams.murmur2 import partition_for
+from streams.plain.kernel import Accepted, Left
+from streams.record import Record
 from streams.settings import Settings
 from streams.topology import Topology
 from streams.transport.client import Publisher, RawRecord, read_partition
@@ -120,8 +123,16 @@ async def follow(settings: Settings, topology: Topology, passed: Passed) -> tupl
     return pushed, pulled[0]
 
 
-def test_the_page_names_every_module_that_an_event_passes(settings: Settings, topology: Topology) -> None:
-    """Of a real event that goes from `ingest` to a device that is on and to one that is off and asks."""
+def nothing_native(records: Sequence[Record], partition: int, clock: int) -> tuple[list[Accepted], list[Left]]:
+    """In the place of the native part."""
+    return [], [(record, max(clock, record.timestamp)) for record in records]
+
+
+def test_the_page_names_every_module_that_an_event_passes(
+    settings: Settings, topology: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a real event that goes from `ingest` to a device that is on and to one that is off and asks: Python's way."""
+    monkeypatch.setattr("agents.route.taker", lambda rules: nothing_native)
     passed = Passed()
     with profiled(passed):
         pushed, pulled = asyncio.run(follow(settings, topology, passed))
