@@ -135,5 +135,5 @@ test-fresh: python ## run `make demo ONCE=1` and `make test` from a clone on a m
 	@$(PYTHON) -m deploy.local.fresh $(GOALS)
 
 clean: down ## stop the local servers and delete their data, the environment and all caches
-	rm -rf streams/plain/*.so .venv .local build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf streams/native/*.so .venv .local build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,8 +13,8 @@ from streams.envelope import VERSION, Envelope, encode, position
 from streams.event import BadEvent, Event
 from streams.failpoints import reach
 from streams.fingerprint import digest_of, seen_fingerprint
+from streams.native.kernel import Accepted, Rules, taker
 from streams.outcomes import Outcome
-from streams.plain.kernel import Accepted, Rules, taker
 from streams.policies import Policy, policies
 from streams.record import Record
 from streams.seen import SeenEntry, SeenVerdict

@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.native.sources import native
+
 #: Keys and their cells: the first 8 bytes of a fingerprint, and a struct that begins with the other 4 (`low`).
 Keys = NDArray[np.uint64]
 Cells = NDArray[np.void]
@@ -23,6 +25,8 @@ _HALF: Final = np.uint64(32)
 #: Up to this many keys a loop over them is faster than numpy's calls: looking for them, and putting them.
 _FEW: Final = 8
 _FEW_PLACED: Final = 32
+#: What does the same with many keys in a tenth of the time; None where it is not compiled.
+_native: Any | None = native()
 
 
 class Index:
@@ -48,7 +52,8 @@ class Index:
         self._raw = self.cells.view(self._opaque)
         self._key_at = self._keys.reshape(-1).data
         self._fill_at = self._fill.data
-        self._cell_bytes = self.cells.view(np.uint8).data
+        self._bytes = self.cells.view(np.uint8)
+        self._cell_bytes = self._bytes.data
 
     def __len__(self) -> int:
         return self.count
@@ -102,6 +107,10 @@ class Index:
     def find(self, keys: Keys, low: NDArray[np.uint32]) -> Slots:
         """The slot of each key, MISSING where it is not there."""
         slots = np.full(len(keys), MISSING, np.int64)
+        if _native is not None:
+            whole = np.ascontiguousarray(keys, np.uint64), np.ascontiguousarray(low)
+            _native.find(self._keys, self._bytes, *whole, slots)
+            return slots
         pending = np.arange(len(keys))
         lines = self._home(keys)
         while len(pending) > _FEW:
@@ -134,6 +143,10 @@ class Index:
         self.count += len(keys)
 
     def _place(self, keys: Keys, cells: Cells) -> None:
+        if _native is not None:
+            whole = np.ascontiguousarray(keys, np.uint64), np.ascontiguousarray(cells).view(np.uint8)
+            _native.place(self._keys, self._bytes, *whole, self._fill)
+            return
         lines = self._home(keys)
         pending = np.argsort(lines, kind="stable")
         lines = lines[pending]

@@ -1,4 +1,4 @@
-"""Compiles streams/plain with the C compiler of the machine, where there is one."""
+"""Compiles streams/native with the C compiler of the machine, where there is one."""
 
 import os
 import shlex
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from streams.plain.sources import FOLDER, digest
+from streams.native.sources import FOLDER, digest
 
 #: What the module is called, for the Python that runs this.
 NAME = f"_native{sysconfig.get_config_var('EXT_SUFFIX')}"
@@ -57,6 +57,6 @@ def refresh(report: Callable[[str], None]) -> None:
     try:
         found = compiled(FOLDER)
     except CompileError as error:
-        report(f"native    {WITHOUT}: the C compiler refuses streams/plain: {error}")
+        report(f"native    {WITHOUT}: the C compiler refuses streams/native: {error}")
         return
     report(f"native    {WITHOUT}; {CURE}" if found is None else "native    compiled the router's native part")

@@ -25,7 +25,7 @@ class NativePart(BuildHookInterface[BuilderConfig]):
         if made is None:
             self.app.display_warning(f"{compiler.WITHOUT}; {compiler.CURE}")
             return
-        build_data["force_include"][str(made)] = f"streams/plain/{made.name}"
+        build_data["force_include"][str(made)] = f"streams/native/{made.name}"
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
 

@@ -21,7 +21,7 @@ from sinks.cassandra import apply_schema
 from streams import settings as groups
 from streams.admin import apply, plan
 from streams.murmur2 import partition_for
-from streams.plain.kernel import Accepted, Left
+from streams.native.kernel import Accepted, Left
 from streams.record import Record
 from streams.settings import Settings
 from streams.topology import Topology

@@ -104,7 +104,7 @@ def seen_ages_by_wall_clock() -> None:
 
 def _leave_all_to_python() -> None:
     """The router's native part would not make the mistake."""
-    from streams.plain import kernel
+    from streams.native import kernel
 
     replace(kernel, "native", lambda: None)
 

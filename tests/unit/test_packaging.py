@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from deploy.native import compiler
-from streams.plain.sources import FOLDER, digest
+from streams.native.sources import FOLDER, digest
 from tests.unit.fakes import ROOT
 
 CLIENT = ROOT / "clients" / "python"
@@ -79,7 +79,7 @@ def test_the_wheel_holds_every_module(wheel: ZipFile) -> None:
 def test_the_wheel_holds_the_native_part_where_it_can_be_compiled(wheel: ZipFile) -> None:
     """One of its own, with the sources by which it is known to be of this release; and no other library."""
     compiled = [name for name in wheel.namelist() if name.endswith(".so")]
-    assert compiled == ([f"streams/plain/{compiler.NAME}"] if compiler.compiler() else [])
+    assert compiled == ([f"streams/native/{compiler.NAME}"] if compiler.compiler() else [])
     assert all(digest().encode() in wheel.read(name) for name in compiled)
     held = {path.relative_to(ROOT).as_posix() for path in FOLDER.glob("*.[ch]")}
     assert held <= set(wheel.namelist())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.native import compiler
-from streams.plain import sources
+from streams.native import sources
 
 
 @pytest.fixture

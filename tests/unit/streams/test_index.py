@@ -1,11 +1,14 @@
-"""The index against a dict: batches, single keys, growth, crowded lines."""
+"""The index against a dict: batches, single keys, growth, crowded lines; with and without the native part."""
 
+from collections.abc import Iterator
 from struct import Struct
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams import index as indexes
 from streams.index import MISSING, Index, Keys, key_of
 
 CELL = np.dtype([("low", "<u4"), ("value", "<u4")])
@@ -13,6 +16,15 @@ CELL = np.dtype([("low", "<u4"), ("value", "<u4")])
 names = st.tuples(
     st.one_of(st.integers(1, 3), st.integers(2**64 - 40, 2**64 - 1), st.integers(1, 2**64 - 1)), st.integers(0, 2)
 )
+
+
+@pytest.fixture(params=["native", "python"], autouse=True, scope="module")
+def part(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What looks many keys up and puts them in."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "python":
+            patch.setattr(indexes, "_native", None)
+        yield request.param
 
 
 def small_index(expected: int = 0) -> Index:

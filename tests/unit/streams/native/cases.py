@@ -14,7 +14,7 @@ import msgspec
 from agents.route import Refused, Router
 from streams.limits import Limits
 from streams.murmur2 import partition_for
-from streams.plain.kernel import Accepted
+from streams.native.kernel import Accepted
 from streams.settings import Settings
 from streams.topology import Topology, UseCaseSpec
 from tests.unit.fakes import NOW, FakeBatch, FakeOutput, FakeRecord, make_stage, shipped_topology

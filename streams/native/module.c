@@ -1,4 +1,4 @@
-/* The Python module: the kernel, and its parts by themselves. */
+/* The Python module: the kernel, its parts by themselves, and the index. */
 #include "kernel.h"
 
 #include <string.h>
@@ -108,6 +108,8 @@ static PyObject *is_structured(PyObject *Py_UNUSED(module), PyObject *value)
 }
 
 static PyMethodDef functions[] = {
+    {"find", find_keys, METH_VARARGS, "find(table, cells, keys, low, found): the slot of each key, or -1."},
+    {"place", place_keys, METH_VARARGS, "place(table, cells, keys, fresh, fill): put in keys that are not there."},
     {"fingerprint", fingerprint, METH_VARARGS, "fingerprint(key, person, message): BLAKE2b of 12 bytes."},
     {"crc32", crc32, METH_O, "crc32(payload): the CRC-32 of zlib."},
     {"murmur2", murmur2, METH_O, "murmur2(data): murmur2 with Kafka's seed."},
@@ -127,8 +129,8 @@ static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)fill}, {0, NULL}};
 
 static PyModuleDef definition = {
     .m_base = PyModuleDef_HEAD_INIT,
-    .m_name = "streams.plain._native",
-    .m_doc = "The plain path of `route`.",
+    .m_name = "streams.native._native",
+    .m_doc = "The plain path of `route`, and the index of its table.",
     .m_size = 0,
     .m_methods = functions,
     .m_slots = slots,

@@ -16,11 +16,11 @@ from streams.cloudevents import _any_json, _time
 from streams.event import BadEvent
 from streams.limits import Limits
 from streams.murmur2 import partition_for
-from streams.plain.kernel import nothing_plain
+from streams.native.kernel import nothing_plain
 from streams.settings import Settings
 from streams.topology import Topology
 from tests.unit.fakes import NOW, FakeBatch, FakeOutput, FakeRecord, make_stage, shipped_topology
-from tests.unit.streams.plain import cases
+from tests.unit.streams.native import cases
 
 ORDINARY: Final[dict[str, Any]] = {
     "specversion": "1.0", "id": "e1", "source": "/s", "type": "member.plan.changed", "subject": "acct",

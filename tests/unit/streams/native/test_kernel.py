@@ -27,10 +27,11 @@ from deploy.native import compiler
 from streams.cloudevents import _time
 from streams.fingerprint import SIZE
 from streams.murmur2 import murmur2, partition_for
-from streams.plain import kernel
-from streams.plain.kernel import native, nothing_plain
+from streams.native import sources
+from streams.native.kernel import nothing_plain
+from streams.native.sources import native
 from tests.unit.fakes import NOW, ROOT, FakeBatch, FakeOutput, FakeRecord, make_stage
-from tests.unit.streams.plain import cases
+from tests.unit.streams.native import cases
 
 SANITIZED_S = 5.0  # seconds of chance under the sanitizers
 BYTES = st.binary(max_size=300)
@@ -179,9 +180,9 @@ def test_a_record_that_cannot_be_read_is_an_error(module: Any) -> None:
 
 def test_without_the_native_part_all_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the log time at each record; and so it is with a native part of other sources."""
-    monkeypatch.setattr(kernel, "digest", lambda: "other")
+    monkeypatch.setattr(sources, "digest", lambda: "other")
     assert native() is None
-    monkeypatch.setattr(kernel, "MODULE", "streams.plain._nothing")
+    monkeypatch.setattr(sources, "MODULE", "streams.native._nothing")
     assert native() is None
     router = Router(make_stage("route", FakeOutput()))
     assert router._plain is nothing_plain
@@ -245,6 +246,6 @@ def test_the_sanitizers_find_nothing(module: Any, tmp_path: Path) -> None:
         "PYTHONMALLOC": "malloc",  # each object is a piece of memory of its own
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, "-m", "tests.unit.streams.plain.sanitized", str(made), str(SANITIZED_S)]
+    command = [sys.executable, "-m", "tests.unit.streams.native.sanitized", str(made), str(SANITIZED_S)]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

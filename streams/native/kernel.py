@@ -7,13 +7,12 @@ gives the same bytes; every other record it leaves. Where it is not compiled it 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from streams.envelope import VERSION, Envelope, encode
 from streams.fingerprint import short_key
 from streams.limits import Limits
-from streams.plain.sources import MODULE, digest
+from streams.native.sources import native
 from streams.policies import Policy
 from streams.record import Record
 from streams.seen import SeenEntry
@@ -77,15 +76,6 @@ def nothing_plain(records: Sequence[Record], partition: int, clock: int) -> tupl
             clock = record.timestamp
         left.append((record, clock))
     return [], left
-
-
-def native() -> Any | None:
-    """The native part, None where there is none, or one that was compiled from other sources."""
-    try:
-        module = import_module(MODULE)
-    except ImportError:
-        return None
-    return module if digest() == module.SOURCE else None
 
 
 def _policies(policies: Mapping[str, Policy]) -> list[tuple[bytes, int, int, int, bool]]:

@@ -100,7 +100,7 @@ static PyMethodDef kernel_methods[] = {{"take", take, METH_VARARGS, take_doc}, {
 
 PyDoc_STRVAR(kernel_doc,
     "Kernel(policies, key, event_bytes, tolerance, base, partitions, frame, accepted, entry)\n--\n\n"
-    "What a router knows: see streams/plain/kernel.py.");
+    "What a router knows: see streams/native/kernel.py.");
 
 static PyType_Slot kernel_slots[] = {
     {Py_tp_new, kernel_new},
@@ -111,7 +111,7 @@ static PyType_Slot kernel_slots[] = {
 };
 
 static PyType_Spec kernel_spec = {
-    .name = "streams.plain._native.Kernel",
+    .name = "streams.native._native.Kernel",
     .basicsize = sizeof(Kernel),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = kernel_slots,

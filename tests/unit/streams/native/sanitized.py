@@ -1,4 +1,4 @@
-"""What the sanitizers look at: batches by chance, through a native part at the path of the first argument."""
+"""What the sanitizers look at: batches and indexes by chance, through the native part that the first argument names."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from importlib.util import module_from_spec, spec_from_file_location
 from random import Random
 from typing import Any
 
-from streams.plain.kernel import native, nothing_plain
-from streams.plain.sources import MODULE
+from streams.native.kernel import nothing_plain
+from streams.native.sources import MODULE, native
 from tests.unit.fakes import NOW
-from tests.unit.streams.plain import cases
+from tests.unit.streams.native import cases, tables
 
 #: Texts that end where more is expected.
 ENDS = (
@@ -53,6 +53,7 @@ def main() -> int:
         quick = cases.judged(router, batch)
         router._plain = nothing_plain
         wrong += quick != cases.judged(router, batch)
+        wrong += tables.differences(module, random)
         try_parts(module, random)
         done += 1
     sys.stdout.write(f"{done} batches\n")

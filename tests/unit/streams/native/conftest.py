@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.native import compiler
-from streams.plain.kernel import native
+from streams.native.sources import native
 
 
 @pytest.fixture(scope="session")
@@ -16,5 +16,5 @@ def module() -> Any:
     found = native()
     if found is None and compiler.compiler() is None:
         pytest.skip("no C compiler, or no Python.h")
-    assert found is not None, "streams/plain is not compiled, or from other sources: make venv"
+    assert found is not None, "streams/native is not compiled, or from other sources: make venv"
     return found

@@ -10,7 +10,7 @@ from confluent_kafka import Message
 
 from agents.route import Router
 from bench.route import load
-from streams.plain.kernel import nothing_plain
+from streams.native.kernel import nothing_plain
 from streams.record import Record
 from streams.seen import SeenEntry, SeenState, SeenVerdict
 from streams.transport.arrivals import Fetched
