@@ -147,25 +147,29 @@ class State(ABC, Generic[E, V]):
         return Judged(verdicts, passed, b"".join([self.pack_one(run[i]) for i in passed]))
 
     def _judge_run(self, run: Sequence[E], bucket: int) -> Judged[V]:
-        """The first entry of each fingerprint all at once; then the others, which must see the first."""
-        near = self._near(bucket)
         columns = list(zip(*run, strict=True))
         names = np.frombuffer(b"".join(columns[0]), _FINGERPRINT)
         keys = np.maximum(names["key"], 1)
         cells = self.cells_of(columns, names["low"])
-        again = _repeats(columns[0])
-        if again:
-            firsts = np.ones(len(run), np.bool_)
-            firsts[again] = False
-            judged = self.judge_many(keys[firsts], cells[firsts], bucket, near)
-            for i in again:  # in rising order, so that each comes to its own place
-                judged.insert(i, self.judge_one(run[i], bucket, near))
-        else:
-            judged = self.judge_many(keys, cells, bucket, near)
+        judged = self._judge_rounds(run, keys, cells, bucket)
         passed = self.passed(judged)
         entries = np.empty(len(run), self.layout.entry)
         entries["key"], entries["cell"] = keys, cells
         return Judged(judged, passed, (entries if len(passed) == len(run) else entries[passed]).tobytes())
+
+    def _judge_rounds(self, run: Sequence[E], keys: Keys, cells: Cells, bucket: int) -> list[V]:
+        """The first entries of all fingerprints at once, then the second ones, which must see the first, and so on."""
+        near = self._near(bucket)
+        rounds = _rounds([entry[0] for entry in run])
+        if len(rounds) == 1:
+            return self.judge_many(keys, cells, bucket, near)
+        verdicts: dict[int, V] = {}
+        for places in rounds:
+            if len(places) < _FEW:
+                verdicts.update({i: self.judge_one(run[i], bucket, near) for i in places})
+            else:
+                verdicts.update(zip(places, self.judge_many(keys[places], cells[places], bucket, near), strict=True))
+        return [verdicts[i] for i in range(len(run))]
 
     def _row(self, bucket: int, first: E, last: E, packed: bytes) -> Row:
         start = bucket * self._length
@@ -287,9 +291,15 @@ class State(ABC, Generic[E, V]):
         return keys[first], cells[first]
 
 
-def _repeats(fingerprints: tuple[bytes, ...]) -> list[int]:
-    """Places at which a fingerprint comes that came before."""
+def _rounds(fingerprints: Sequence[bytes]) -> list[list[int]]:
+    """The places of the first entries of all fingerprints, then those of the second ones, and so on."""
     if len(set(fingerprints)) == len(fingerprints):
-        return []
-    firsts: dict[bytes, int] = {}
-    return [i for i, name in enumerate(fingerprints) if firsts.setdefault(name, i) != i]
+        return [list(range(len(fingerprints)))]
+    rounds: list[list[int]] = []
+    met: dict[bytes, int] = {}
+    for place, name in enumerate(fingerprints):
+        number = met[name] = met.get(name, -1) + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(place)
+    return rounds

@@ -78,7 +78,7 @@ def plainly(entries: list[SeenEntry]) -> list[SeenVerdict]:
     return verdicts
 
 
-@given(entries_of_seen, st.lists(st.integers(1, 40), max_size=5), st.sampled_from([0, 24]))
+@given(entries_of_seen, st.lists(st.integers(1, 40), max_size=5), st.sampled_from([0, 3, 24]))
 def test_seen_follows_the_rule_however_batches_are_cut(entries: list[SeenEntry], cuts: list[int], few: int) -> None:
     """One by one or vectorised, in one batch or many."""
     with pytest.MonkeyPatch.context() as patch:
@@ -86,7 +86,7 @@ def test_seen_follows_the_rule_however_batches_are_cut(entries: list[SeenEntry],
         assert in_batches(seen(), entries, cuts)[0] == plainly(entries)
 
 
-@given(entries_of_seen, *[st.lists(st.integers(1, 40), max_size=5)] * 2, st.sampled_from([0, 24]))
+@given(entries_of_seen, *[st.lists(st.integers(1, 40), max_size=5)] * 2, st.sampled_from([0, 3, 24]))
 def test_a_replay_over_recovered_rows_repeats_every_verdict(
     entries: list[SeenEntry], cuts: list[int], others: list[int], few: int
 ) -> None:
@@ -132,10 +132,11 @@ def plainly_latest(entries: list[LatestEntry]) -> list[LatestVerdict]:
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(-3, 3)), min_size=1, max_size=60),
     st.lists(st.integers(1, 40), max_size=5),
-    st.sampled_from([0, 24]),
+    st.sampled_from([0, 3, 24]),
 )
 @example([(1, 0), (1, 2), (1, 1)], [], 0)
 @example([(1, 0), (1, 2), (1, 1)], [], 24)
+@example([(1, 0), (2, 0), (3, 0), (1, 2), (1, 1), (2, -1)], [], 3)
 def test_latest_follows_the_rule_however_batches_are_cut(
     steps: list[tuple[int, int]], cuts: list[int], few: int
 ) -> None:
