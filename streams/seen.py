@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ class SeenVerdict(NamedTuple):
     digest: int = 0
 
 
+_FIRST: Final = itemgetter(4)
 NEW: Final = SeenVerdict()
 REPLAY: Final = SeenVerdict(replay=True)
 
@@ -84,7 +86,7 @@ class SeenState(State[SeenEntry, SeenVerdict]):
 
     def singly(self, run: Sequence[SeenEntry]) -> bool:
         """See `State.singly`."""
-        return super().singly(run) or any(entry.first >= 0 for entry in run)
+        return super().singly(run) or max(map(_FIRST, run)) >= 0
 
     def cells_of(self, columns: list[tuple[Any, ...]], low: NDArray[np.uint32]) -> Cells:
         """See `State.cells_of`."""

@@ -7,6 +7,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -25,7 +26,7 @@ ROW_ENTRIES: Final = 16_384
 _FEW: Final = 24
 _NEVER: Final = -(2**62)
 #: Where an entry holds its broker time, ms.
-_NOW: Final = 3
+_NOW: Final = itemgetter(3)
 _FINGERPRINT: Final = np.dtype([("key", "<u8"), ("low", "<u4")])
 
 E = TypeVar("E", bound=tuple[Any, ...])
@@ -132,7 +133,7 @@ class State(ABC, Generic[E, V]):
     def _runs(self, entries: Sequence[E]) -> Iterator[tuple[int, Sequence[E]]]:
         """Neighbours of one time bucket, in handy numbers."""
         length = self._length
-        times = [entry[_NOW] // length for entry in entries]
+        times = [now // length for now in map(_NOW, entries)]
         start = 0
         for bucket, group in groupby(times):
             end = start + len(list(group))
@@ -151,31 +152,36 @@ class State(ABC, Generic[E, V]):
         names = np.frombuffer(b"".join(columns[0]), _FINGERPRINT)
         keys = np.maximum(names["key"], 1)
         cells = self.cells_of(columns, names["low"])
-        judged = self._judge_rounds(run, keys, cells, bucket)
+        judged = self._judge_rounds(run, columns[0], keys, cells, bucket)
         passed = self.passed(judged)
         entries = np.empty(len(run), self.layout.entry)
         entries["key"], entries["cell"] = keys, cells
         return Judged(judged, passed, (entries if len(passed) == len(run) else entries[passed]).tobytes())
 
-    def _judge_rounds(self, run: Sequence[E], keys: Keys, cells: Cells, bucket: int) -> list[V]:
+    def _judge_rounds(self, run: Sequence[E], names: Sequence[bytes], keys: Keys, cells: Cells, bucket: int) -> list[V]:
         """The first entries of all fingerprints at once, then the second ones, which must see the first, and so on."""
         near = self._near(bucket)
-        rounds = _rounds([entry[0] for entry in run])
-        if len(rounds) == 1:
+        later = _later(names)
+        if not later:
             return self.judge_many(keys, cells, bucket, near)
-        verdicts: dict[int, V] = {}
-        for places in rounds:
+        firsts = np.ones(len(run), np.bool_)
+        firsts[[place for places in later for place in places]] = False
+        verdicts = self.judge_many(keys[firsts], cells[firsts], bucket, near)
+        repeats: dict[int, V] = {}
+        for places in later:
             if len(places) < _FEW:
-                verdicts.update({i: self.judge_one(run[i], bucket, near) for i in places})
+                repeats.update({i: self.judge_one(run[i], bucket, near) for i in places})
             else:
-                verdicts.update(zip(places, self.judge_many(keys[places], cells[places], bucket, near), strict=True))
-        return [verdicts[i] for i in range(len(run))]
+                repeats.update(zip(places, self.judge_many(keys[places], cells[places], bucket, near), strict=True))
+        for i in sorted(repeats):  # in rising order, so that each comes to its own place
+            verdicts.insert(i, repeats[i])
+        return verdicts
 
     def _row(self, bucket: int, first: E, last: E, packed: bytes) -> Row:
         start = bucket * self._length
         key = RowKey(self.partition, start, self.offset_of(first), self.offset_of(last))
         self._register(bucket, key)
-        return Row(key.encode(), encode_row(self.layout, max(start, last[_NOW]), packed))
+        return Row(key.encode(), encode_row(self.layout, max(start, _NOW(last)), packed))
 
     def _near(self, bucket: int) -> list[Index]:
         self.index(bucket)
@@ -291,15 +297,16 @@ class State(ABC, Generic[E, V]):
         return keys[first], cells[first]
 
 
-def _rounds(fingerprints: Sequence[bytes]) -> list[list[int]]:
-    """The places of the first entries of all fingerprints, then those of the second ones, and so on."""
+def _later(fingerprints: Sequence[bytes]) -> list[list[int]]:
+    """The places of the second entries of all fingerprints, then those of the third ones, and so on."""
     if len(set(fingerprints)) == len(fingerprints):
-        return [list(range(len(fingerprints)))]
+        return []
     rounds: list[list[int]] = []
     met: dict[bytes, int] = {}
     for place, name in enumerate(fingerprints):
         number = met[name] = met.get(name, -1) + 1
-        if number == len(rounds):
+        if number > len(rounds):
             rounds.append([])
-        rounds[number].append(place)
+        if number:
+            rounds[number - 1].append(place)
     return rounds

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from operator import attrgetter
+from typing import Final, Protocol
 
 from streams.logtime import Progress, latest
 from streams.record import Record
 from streams.stage import Life
 from streams.transport.mark import NOTHING_TAKEN, Mark
 
+_TIMESTAMP: Final = attrgetter("timestamp")
 #: A topic and a partition; Faust's TP and aiokafka's TopicPartition are equal to it and hash the same.
 Partition = tuple[str, int]
 
@@ -58,7 +60,7 @@ class Batch:
         self.records = records
         self.start, self.end = span
         self.clock = clock
-        self.clock_after = latest(clock, (record.timestamp for record in records))
+        self.clock_after = latest(clock, map(_TIMESTAMP, records))
         self.life = life
         self.mark = Mark(self.end, NOTHING_TAKEN, self.clock_after)
         self.finished = False
