@@ -9,6 +9,7 @@ import pytest
 
 from deploy.native import compiler
 from streams.native import sources
+from tests.lacking import lacking
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_is_compiled_once_and_again_when_a_source_changes(checkout: Path) -> None:
     """A line for each time that something was done."""
     if compiler.compiler() is None:
-        pytest.skip("no C compiler, or no Python.h")
+        lacking("no C compiler, or no Python.h")
     said: list[str] = []
     compiler.refresh(said.append)
     compiler.refresh(said.append)
@@ -55,7 +56,7 @@ def test_without_a_compiler_one_line_says_so(checkout: Path, monkeypatch: pytest
 def test_what_the_compiler_refuses_is_said(checkout: Path) -> None:
     """With its first error; whoever builds a wheel gets an exception instead."""
     if compiler.compiler() is None:
-        pytest.skip("no C compiler, or no Python.h")
+        lacking("no C compiler, or no Python.h")
     (checkout / "hashes.c").write_text("int broken(void) { return nothing; }\n")
     said: list[str] = []
     compiler.refresh(said.append)

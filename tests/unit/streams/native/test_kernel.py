@@ -30,6 +30,7 @@ from streams.murmur2 import murmur2, partition_for
 from streams.native import sources
 from streams.native.kernel import nothing_plain
 from streams.native.sources import native
+from tests.lacking import lacking
 from tests.unit.fakes import NOW, ROOT, FakeBatch, FakeOutput, FakeRecord, make_stage
 from tests.unit.streams.native import cases
 
@@ -238,7 +239,7 @@ def test_the_sanitizers_find_nothing(module: Any, tmp_path: Path) -> None:
     asked = [found, "-print-file-name=libasan.so"]
     library = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     if not Path(library).is_absolute():
-        pytest.skip("this compiler has no library of its sanitizers for other programs")
+        lacking("this compiler has no library of its sanitizers for other programs")
     environment = {
         **os.environ,
         "LD_PRELOAD": library,
