@@ -25,7 +25,7 @@ def make_app(
     session_timeout: float = 10.0,
     rebalance_timeout: float = 60.0,
     replication: int = 1,
-    max_poll_records: int = 2000,
+    max_poll_records: int = 4000,
     max_fetch_bytes: int = 1_048_576,
     security: KafkaSecurity | None = None,
 ) -> Any:
