@@ -38,6 +38,19 @@ class Rules(NamedTuple):
     wakes: Mapping[str, Wake]
 
 
+class Route(NamedTuple):
+    """How a notification reaches its devices, and how every other of its account that is meant for the same ones does.
+
+    `devices` are all that are targeted; `why` says of each the path, and the presence that decided it.
+    """
+
+    devices: tuple[str, ...]
+    sockets: tuple[Target, ...]
+    others: tuple[Target, ...]
+    providers: Mapping[str, Sequence[PlatformPath]]
+    why: str
+
+
 class Plan(NamedTuple):
     """What leaves for one notification: at most one push for each platform, by name, and its outcome."""
 
@@ -60,9 +73,15 @@ def plans(
 ) -> Iterator[Plan]:
     """A plan for each notification of a batch, at `now` (ms); `states` holds every (account, lane) of it."""
     oldest = now - PRESENCE_LIFE_MS
+    routes: dict[tuple[str, int, Predicate, bool], Route] = {}
     for e, prev in zip(envelopes, chained(envelopes, states), strict=True):
-        view = View(states[e.account, e.lane], gateways, oldest)
-        yield _plan(e, prev, view, rules, now)
+        late = now - min(e.deadline, e.expires)
+        alike = e.account, e.lane, e.target, late > 0
+        route = routes.get(alike)
+        if route is None:
+            view = View(states[e.account, e.lane], gateways, oldest)
+            route = routes[alike] = _route(e, view, rules, late > 0)
+        yield Plan(_pushes(e, prev, route, rules), _outcome(e, route, late))
 
 
 def chained(envelopes: Iterable[Envelope], states: Mapping[tuple[str, int], AccountState]) -> Iterator[int]:
@@ -77,18 +96,22 @@ def chained(envelopes: Iterable[Envelope], states: Mapping[tuple[str, int], Acco
         before[lane] = e.seq
 
 
-def _plan(e: Envelope, prev: int, view: View, rules: Rules, now: int) -> Plan:
+def _route(e: Envelope, view: View, rules: Rules, late: bool) -> Route:
+    """What is too late for a push has its inbox alone, and a number for whoever is online."""
     paths = fit(_paths(e, view))
-    late = now - min(e.deadline, e.expires)
-    providers = _providers(paths.platforms, rules)
-    outcome = _outcome(e, paths, providers, view, late)
+    providers = {} if late else _providers(paths.platforms, rules)
+    sockets, others = tuple(paths.sockets), tuple(paths.others)
+    if late:
+        sockets, others = (), sockets + others
+    return Route(paths.targeted(), sockets, others, providers, _why(paths, providers, view, late))
+
+
+def _pushes(e: Envelope, prev: int, route: Route, rules: Rules) -> dict[str, Push]:
     pushes: dict[str, Push] = {}
-    sockets, others = paths.sockets, paths.others
-    if late > 0:
-        sockets, others, providers = [], sockets + others, {}
-    if sockets or others:
-        pushes[SOCKET] = _push(e, prev, e.payload if sockets else b"", tuple(sockets), tuple(others))
-    for name, own in providers.items():
+    if route.sockets or route.others:
+        payload = e.payload if route.sockets else b""
+        pushes[SOCKET] = _push(e, prev, payload, route.sockets, route.others)
+    for name, own in route.providers.items():
         push = _push(e, prev, e.payload, tuple((path.device, 0, 0, 0) for path in own))
         push.tokens = tuple(path.token for path in own)
         push.collapse_key = e.collapse_key
@@ -96,7 +119,7 @@ def _plan(e: Envelope, prev: int, view: View, rules: Rules, now: int) -> Plan:
         if push.wake == "sync":
             push.payload = b""
         pushes[name] = push
-    return Plan(pushes, outcome)
+    return pushes
 
 
 def _providers(paths: Sequence[PlatformPath], rules: Rules) -> dict[str, list[PlatformPath]]:
@@ -130,27 +153,24 @@ def _push(e: Envelope, prev: int, payload: bytes, targets: tuple[Target, ...], o
     )
 
 
-def _outcome(
-    e: Envelope, paths: Paths, providers: Mapping[str, Sequence[PlatformPath]], view: View, late: int
-) -> Outcome:
-    """What `stored` says: the path of each device, and the presence that decided it."""
-    devices = paths.targeted()
-    if not devices:
+def _outcome(e: Envelope, route: Route, late: int) -> Outcome:
+    if not route.devices:
         return Outcome("no-target", e.account, e.seq, detail="no registered device is meant", lane=e.lane)
-    woken = {path.device for own in providers.values() for path in own}
+    why = f"{route.why}; {late} ms too late for a push" if late > 0 else route.why
+    return Outcome("stored", e.account, e.seq, route.devices, why, lane=e.lane)
+
+
+def _why(paths: Paths, providers: Mapping[str, Sequence[PlatformPath]], view: View, late: bool) -> str:
     online = ", ".join([f"{path.device} (gateway {path.gateway} since {path.epoch})" for path in paths.sockets])
-    away = [device for device in devices[len(paths.sockets) :] if late > 0 or device not in woken]
+    woken = {path.device for own in providers.values() for path in own}
+    away = [*(path.device for path in paths.platforms if path.device not in woken), *paths.inbox]
     offline = ", ".join(
         [f"{device} ({'no room in the push' if device in paths.full else _absence(device, view)})" for device in away]
     )
-    if late > 0:
-        both = ", ".join(filter(None, (online, offline)))
-        return Outcome(
-            "stored", e.account, e.seq, devices, f"inbox: {both}; {late} ms too late for a push", lane=e.lane
-        )
+    if late:
+        return f"inbox: {', '.join(filter(None, (online, offline)))}"
     said = [("socket", online), *((name, _named(own, view)) for name, own in providers.items()), ("inbox", offline)]
-    detail = "; ".join([f"{name}: {some}" for name, some in said if some])
-    return Outcome("stored", e.account, e.seq, devices, detail, lane=e.lane)
+    return "; ".join([f"{name}: {some}" for name, some in said if some])
 
 
 def _named(paths: Sequence[PlatformPath], view: View) -> str:

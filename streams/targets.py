@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from struct import Struct
 from typing import Final, NamedTuple
@@ -69,7 +69,7 @@ class Paths(NamedTuple):
 
     def targeted(self) -> tuple[str, ...]:
         """Ids of all targeted devices."""
-        return (*(s.device for s in self.sockets), *(p.device for p in self.platforms), *self.inbox)
+        return (*[s.device for s in self.sockets], *[p.device for p in self.platforms], *self.inbox)
 
 
 def parse_version(text: str) -> int:
@@ -119,7 +119,7 @@ def resolve(
     `devices`, `presence`: flat replies of HGETALL. `gateways`: incarnation of each gateway, None where its lease
     lapsed; a gateway not in it counts as alive. `oldest`: presence with a smaller epoch (ms) is ignored.
     """
-    online = dict(_online(presence, gateways, oldest))
+    online = _online(presence, gateways, oldest)
     sockets: list[SocketPath] = []
     platforms: list[PlatformPath] = []
     inbox: list[str] = []
@@ -156,14 +156,14 @@ def _fitting(sizes: Iterable[int]) -> int:
     return sum(total <= ROOM for total in accumulate(sizes))
 
 
-def _online(
-    presence: Sequence[bytes], gateways: Mapping[int, int | None], oldest: int
-) -> Iterator[tuple[str, SocketPath]]:
+def _online(presence: Sequence[bytes], gateways: Mapping[int, int | None], oldest: int) -> dict[str, SocketPath]:
+    online: dict[str, SocketPath] = {}
     for field, value in _pairs(presence):
         epoch, gateway, incarnation, _ = PRESENCE.unpack(value)
         if epoch >= oldest and gateways.get(gateway, incarnation) == incarnation:
             device = field.decode()
-            yield device, SocketPath(device, gateway, incarnation, epoch)
+            online[device] = SocketPath(device, gateway, incarnation, epoch)
+    return online
 
 
 def _pairs(flat: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
