@@ -13,6 +13,7 @@ from zlib import crc32
 SIZE: Final = 12
 _LONGEST_KEY: Final = 64
 _length: Final = Struct(">I").pack
+_lengths: Final = Struct(">II").pack
 
 
 def seen_fingerprint(key: bytes, account: str, source: str, event_id: str) -> bytes:
@@ -23,21 +24,27 @@ def seen_fingerprint(key: bytes, account: str, source: str, event_id: str) -> by
     return hashed.digest()
 
 
-def latest_fingerprint(key: bytes, account: str, scope: Iterable[str], selectors: Iterable[str]) -> bytes:
+def latest_fingerprint(key: bytes, account: str, scope: tuple[str, ...], selectors: tuple[str, ...]) -> bytes:
     """Names a line of notifications of which only the newest matters.
 
     `scope`: use case, collapse key and what orders them; `selectors`: which devices are meant, and the origin. Each
     group says how many parts it has, each part how long it is: no two lists give the same bytes.
     """
-    message = []
-    for group in ((account, *scope), tuple(selectors)):
-        message.append(_length(len(group)))
-        for part in group:
-            encoded = _encoded(part)
-            message += (_length(len(encoded)), encoded)
+    name = _encoded(account)
+    start = _lengths(1 + len(scope), len(name))
     hashed = _keyed(b"latest", key).copy()
-    hashed.update(b"".join(message))
+    hashed.update(b"".join((start, name, _beside(scope, selectors))))
     return hashed.digest()
+
+
+@lru_cache(maxsize=1024)
+def _beside(scope: tuple[str, ...], selectors: tuple[str, ...]) -> bytes:
+    """What a fingerprint is of beside the account: mostly the same few for all accounts."""
+    return _parts(scope) + _length(len(selectors)) + _parts(selectors)
+
+
+def _parts(parts: Iterable[str]) -> bytes:
+    return b"".join([_length(len(encoded)) + encoded for encoded in map(_encoded, parts)])
 
 
 def replay_fingerprint(fingerprint: bytes, first: int) -> bytes:

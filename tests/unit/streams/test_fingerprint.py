@@ -14,9 +14,9 @@ def test_seen_fingerprints_are_equal_only_for_equal_parts(one: tuple[str, str, s
     assert (seen_fingerprint(b"k", *one) == seen_fingerprint(b"k", *two)) == (one == two)
 
 
-@given(*[st.tuples(texts, st.lists(texts, max_size=3), st.lists(texts, max_size=3))] * 2)
+@given(*[st.tuples(texts, *[st.lists(texts, max_size=3).map(tuple)] * 2)] * 2)
 def test_latest_fingerprints_are_equal_only_for_equal_parts(
-    one: tuple[str, list[str], list[str]], two: tuple[str, list[str], list[str]]
+    one: tuple[str, tuple[str, ...], tuple[str, ...]], two: tuple[str, tuple[str, ...], tuple[str, ...]]
 ) -> None:
     """Nor can a part move between scope and selectors."""
     assert (latest_fingerprint(b"k", *one) == latest_fingerprint(b"k", *two)) == (one == two)
