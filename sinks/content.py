@@ -16,9 +16,22 @@ from streams.envelope import Push
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS: Final = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 _FIRST_MS: Final = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-_text = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
 
 
+class _Head(msgspec.Struct, gc=False):
+    """What stands before the data."""
+
+    id: str
+    type: str
+    time: str
+    expires: str
+    lane: str
+    events: Sequence[str]
+    datacontenttype: str
+
+
+@lru_cache(maxsize=256)
 def timestamp(ms: int) -> str:
     """RFC 3339 in UTC, with milliseconds; years outside 1 to 9999 become the nearest that can be written."""
     second, rest = divmod(min(max(ms, _FIRST_MS), _LAST_MS), 1000)
@@ -42,16 +55,8 @@ def open_object(
     payload: bytes,
 ) -> bytes:
     """The JSON object of a notification, its last brace left out so that a member may follow; times in ms."""
-    return b'{"id":"%b","type":%b,"time":"%b","expires":"%b","lane":%b,"events":%b,"datacontenttype":%b,%b' % (
-        id_.hex().encode(),
-        _text(type_),
-        timestamp(time).encode(),
-        timestamp(expires).encode(),
-        _text(lane),
-        _text(events),
-        _text(content_type),
-        _data(content_type, payload),
-    )
+    head = _Head(id_.hex(), type_, timestamp(time), timestamp(expires), lane, events, content_type)
+    return _encode(head)[:-1] + b"," + _data(content_type, payload)
 
 
 #: Tells a device to pull; it carries nothing.

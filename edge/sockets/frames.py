@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final, NamedTuple
 
 CONTINUATION: Final = 0x0
@@ -14,6 +15,8 @@ PONG: Final = 0xA
 MAX_MESSAGE: Final = 16 * 1024
 _MAX_CONTROL: Final = 125
 _KNOWN: Final = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
+
+_medium: Final = Struct(">BBH").pack
 
 PING_FRAME: Final = b"\x89\x00"
 
@@ -87,7 +90,7 @@ def header(opcode: int, size: int) -> bytes:
     if size < 126:
         return bytes((first, size))
     if size < 1 << 16:
-        return bytes((first, 126)) + size.to_bytes(2, "big")
+        return _medium(first, 126, size)
     return bytes((first, 127)) + size.to_bytes(8, "big")
 
 
