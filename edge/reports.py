@@ -69,9 +69,12 @@ class Reports:
 
     def ranges(self, kind: Literal["acked", "pulled"], account: str, device: str, ranges: Iterable[Range]) -> None:
         """A device has these notifications; ranges that end at 0, or where they begin, hold none."""
-        for lane, since, to in ranges:
-            if to > max(since, 0):
-                self._add(account, Outcome(kind, account, to, (device,), since=since, lane=lane))
+        said = [
+            Outcome(kind, account, to, (device,), since=since, lane=lane)
+            for lane, since, to in ranges
+            if to > max(since, 0)
+        ]
+        self._add(account, device, said)
 
     def coded(self, account: str, device: str, codes: Mapping[str, Code]) -> None:
         """What became of single items, by their ids. While much waits they are dropped, and leave room for ranges."""
@@ -81,19 +84,20 @@ class Reports:
             if self.waiting >= MAX_WAITING // 2:
                 self.dropped += 1
                 continue
-            self._add(account, Outcome("acked", account, seq, (device,), code, seq - 1, ANY_LANE))
+            self._add(account, device, [Outcome("acked", account, seq, (device,), code, seq - 1, ANY_LANE)])
 
-    def _add(self, account: str, outcome: Outcome) -> None:
-        if self.waiting >= MAX_WAITING:
-            self.dropped += 1
-            self._presented.pop((account, outcome.devices[0]), None)  # so that its next cursor says it again
+    def _add(self, account: str, device: str, outcomes: list[Outcome]) -> None:
+        room = max(0, MAX_WAITING - self.waiting)
+        if len(outcomes) > room:
+            self.dropped += len(outcomes) - room
+            self._presented.pop((account, device), None)  # so that its next cursor says it again
+        taken = outcomes[:room]
+        if not taken:
             return
-        self.waiting += 1
-        self._enter(partition_for(account.encode(), self._partitions), [outcome])
-
-    def _enter(self, partition: int, outcomes: list[Outcome]) -> None:
+        self.waiting += len(taken)
+        partition = partition_for(account.encode(), self._partitions)
         entries = self._waiting.setdefault(partition, [])
-        entries.extend(outcomes)
+        entries.extend(taken)
         if len(entries) >= FLUSH_ENTRIES:
             self._flush(partition)
 
