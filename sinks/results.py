@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
+
+import msgspec
 
 from streams.envelope import Push
 from streams.outcomes import Kind
@@ -14,7 +16,7 @@ from streams.stage import Stage
 Status = Literal["delivered", "gone", "later", "refused"]
 
 
-class Result(NamedTuple):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """What became of a push for one targeted device; `push` is its place in what was handed over.
 
     later: not before `after` ms from now; not `tried`: the provider was not asked; `sync`: as an empty wake-up.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -35,7 +35,7 @@ class Detail(msgspec.Struct, array_like=True, gc=False):
     target: Predicate = EVERY
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A row to write. `ttl` is in seconds."""
 
     account: bytes

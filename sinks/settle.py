@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
-import msgspec
+from msgspec.structs import replace
 
 from sinks import cassandra, redis
 from sinks.backoff import pause
@@ -83,13 +83,13 @@ class Settler:
         due = self._stage.now() + pause(attempt, result.after, self._chance())
         last = push.expires if result.sync else min(push.deadline, push.expires)
         if due > last:
-            return result._replace(detail=f"{result.detail}; no time for another attempt")
+            return replace(result, detail=f"{result.detail}; no time for another attempt")
         key, value = push.account.encode(), encode(single(push, result, attempt, due))
         try:
             self._stage.output.put(self._topic, partition, key, value)
         except BufferError:
             await self._stage.output.send(self._topic, partition, key, value)
-        return result._replace(detail=f"{result.detail}; attempt {attempt + 1} at {due}")
+        return replace(result, detail=f"{result.detail}; attempt {attempt + 1} at {due}")
 
 
 def single(push: Push, result: Result, attempt: int, due: int) -> Push:
@@ -98,7 +98,7 @@ def single(push: Push, result: Result, attempt: int, due: int) -> Push:
     changes = {"targets": (push.targets[place],), "tokens": (push.tokens[place],), "attempt": attempt, "due": due}
     if result.sync:
         changes |= {"wake": "sync", "payload": b"", "deadline": push.expires}
-    return msgspec.structs.replace(push, others=(), **changes)
+    return replace(push, others=(), **changes)
 
 
 def _place(push: Push, device: str) -> int:

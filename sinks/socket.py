@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from sinks import redis, wire
 from sinks.gateways import Gateways, connect_gateways
@@ -56,7 +58,7 @@ class SocketSink:
         await self._learn(sorted_)
         answers = await asyncio.gather(*(self._serve(gateway, own, pushes) for gateway, own in sorted_.items()))
         results = [result for found, _ in answers for result in found]
-        self.statuses.update(result.detail or result.status for result in results)
+        self.statuses.update([result.detail or result.status for result in results])
         await self._forget([registration for _, gone in answers for registration in gone])
         return results
 
@@ -113,7 +115,7 @@ class SocketSink:
             self.forgotten += sum(removed)
 
 
-class Recipient(NamedTuple):
+class Recipient(msgspec.Struct, gc=False):
     """A device in a parcel, in the order of the gateway's statuses. `push` is the place of its push in the batch."""
 
     push: int
@@ -153,18 +155,18 @@ class Parcel:
 
 def parcels(pushes: Sequence[Push]) -> Mapping[Gateway, list[Parcel]]:
     """The parcels of each gateway, in order of position: they must leave one after the other."""
-    sorted_: dict[Gateway, list[Parcel]] = {}
+    sorted_: dict[tuple[int, int], list[Parcel]] = {}
     for number, push in enumerate(pushes):
-        for gateway, recipients in _by_gateway(number, push).items():
-            own = sorted_.setdefault(gateway, [])
+        for at, recipients in _by_gateway(number, push).items():
             note = _note(push, recipients)
             size = len(note.payload)
+            own = sorted_.setdefault(at, [])
             if not own or own[-1].size + size > MAX_BYTES or len(own[-1].notes) == MAX_NOTES:
                 own.append(Parcel())
             own[-1].notes.append(note)
-            own[-1].recipients.extend(recipients)
+            own[-1].recipients += recipients
             own[-1].size += size
-    return sorted_
+    return {Gateway(*at): own for at, own in sorted_.items()}
 
 
 def loads(parcels: Iterable[Parcel]) -> Iterator[list[Parcel]]:
@@ -188,13 +190,12 @@ def body(gateway: Gateway, load: Sequence[Parcel]) -> bytes:
     return wire.encode_delivery(Delivery(gateway.number, gateway.incarnation, notes))
 
 
-def _by_gateway(number: int, push: Push) -> dict[Gateway, list[Recipient]]:
+def _by_gateway(number: int, push: Push) -> dict[tuple[int, int], list[Recipient]]:
     """Targets before others, as the gateway answers."""
-    found: dict[Gateway, list[Recipient]] = {}
+    found: dict[tuple[int, int], list[Recipient]] = {}
     for targeted, paths in ((True, push.targets), (False, push.others)):
         for device, gateway, incarnation, epoch in paths:
-            recipients = found.setdefault(Gateway(gateway, incarnation), [])
-            recipients.append(Recipient(number, device, epoch, targeted))
+            found.setdefault((gateway, incarnation), []).append(Recipient(number, device, epoch, targeted))
     return found
 
 

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple
 
 from aiohttp import web
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from sinks.push import open_sink
 from sinks.results import Result, Sink
@@ -88,7 +88,7 @@ class Running:
     async def deliver(self, *pushes: Push) -> list[Result]:
         """The results in the order of the pushes, then of the names of their devices."""
         async with asyncio.timeout(30):
-            return sorted(await self.sink.deliver(pushes))
+            return sorted(await self.sink.deliver(pushes), key=astuple)
 
     async def statuses(self, *behaviours: str) -> Sequence[str]:
         """The statuses of one push."""
