@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from struct import Struct
 from typing import Any, Final
 
@@ -180,6 +181,16 @@ class Index:
 def key_of(fingerprint: bytes) -> tuple[int, int]:
     """The two numbers of a fingerprint; the first is never 0, which marks an empty place."""
     return int.from_bytes(fingerprint[:8], "little") or 1, int.from_bytes(fingerprint[8:], "little")
+
+
+def rounds_of(fingerprints: Iterable[bytes]) -> Iterable[list[int]]:
+    """The places of the first entries of all fingerprints, then those of the second ones, and so on."""
+    rounds: dict[int, list[int]] = {}
+    met: dict[bytes, int] = {}
+    for place, name in enumerate(fingerprints):
+        number = met[name] = met.get(name, -1) + 1
+        rounds.setdefault(number, []).append(place)
+    return rounds.values()
 
 
 def _lines_for(count: int) -> int:

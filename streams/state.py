@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.index import Cells, Index, Keys
+from streams.index import Cells, Index, Keys, rounds_of
 from streams.rows import Entries, Layout, RowKey, decode_key, decode_row, encode_row
 
 #: Time buckets in a window. An entry is known for at least the window and at most one bucket longer.
@@ -161,21 +161,15 @@ class State(ABC, Generic[E, V]):
     def _judge_rounds(self, run: Sequence[E], names: Sequence[bytes], keys: Keys, cells: Cells, bucket: int) -> list[V]:
         """The first entries of all fingerprints at once, then the second ones, which must see the first, and so on."""
         near = self._near(bucket)
-        later = _later(names)
-        if not later:
+        if len(set(names)) == len(names):
             return self.judge_many(keys, cells, bucket, near)
-        firsts = np.ones(len(run), np.bool_)
-        firsts[[place for places in later for place in places]] = False
-        verdicts = self.judge_many(keys[firsts], cells[firsts], bucket, near)
-        repeats: dict[int, V] = {}
-        for places in later:
+        verdicts: dict[int, V] = {}
+        for places in rounds_of(names):
             if len(places) < _FEW:
-                repeats.update({i: self.judge_one(run[i], bucket, near) for i in places})
+                verdicts.update({i: self.judge_one(run[i], bucket, near) for i in places})
             else:
-                repeats.update(zip(places, self.judge_many(keys[places], cells[places], bucket, near), strict=True))
-        for i in sorted(repeats):  # in rising order, so that each comes to its own place
-            verdicts.insert(i, repeats[i])
-        return verdicts
+                verdicts.update(zip(places, self.judge_many(keys[places], cells[places], bucket, near), strict=True))
+        return [verdicts[i] for i in range(len(run))]
 
     def _row(self, bucket: int, first: E, last: E, packed: bytes) -> Row:
         start = bucket * self._length
@@ -295,18 +289,3 @@ class State(ABC, Generic[E, V]):
         first = np.ones(len(keys), np.bool_)
         first[1:] = (keys[1:] != keys[:-1]) | (cells["low"][1:] != cells["low"][:-1])
         return keys[first], cells[first]
-
-
-def _later(fingerprints: Sequence[bytes]) -> list[list[int]]:
-    """The places of the second entries of all fingerprints, then those of the third ones, and so on."""
-    if len(set(fingerprints)) == len(fingerprints):
-        return []
-    rounds: list[list[int]] = []
-    met: dict[bytes, int] = {}
-    for place, name in enumerate(fingerprints):
-        number = met[name] = met.get(name, -1) + 1
-        if number > len(rounds):
-            rounds.append([])
-        if number:
-            rounds[number - 1].append(place)
-    return rounds
