@@ -79,14 +79,15 @@ class LatestState(State[LatestEntry, LatestVerdict]):
     def judge_many(self, keys: Keys, cells: Cells, bucket: int, near: list[Index]) -> list[LatestVerdict]:
         """See `State.judge_many`."""
         newest = cells.copy()
-        for index in near:
-            slots = index.find(keys, cells["low"])
+        places = [index.find(keys, cells["low"]) for index in near]
+        for index, slots in zip(near, places, strict=True):
             known = np.flatnonzero(slots >= 0)
             found = index.cells[slots[known]]
             newer = self.better(found, newest[known])
             newest[known[newer]] = found[newer]
         superseded = newest["version"] > cells["version"]
-        self.absorb(bucket, keys[~superseded], cells[~superseded])
+        stands, mine = ~superseded, places[near.index(self.index(bucket))]
+        self.absorb(bucket, keys[stands], cells[stands], mine[stands])
         columns = newest["version"].tolist(), newest["position"].tolist(), superseded.tolist()
         return [LatestVerdict(*row) for row in zip(*columns, strict=True)]
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.index import Cells, Index, Keys, rounds_of
+from streams.index import Cells, Index, Keys, Slots, rounds_of
 from streams.rows import Entries, Layout, RowKey, decode_key, decode_row, encode_row
 
 #: Time buckets in a window. An entry is known for at least the window and at most one bucket longer.
@@ -259,10 +259,10 @@ class State(ABC, Generic[E, V]):
         self._pending.clear()
         self._bound()
 
-    def absorb(self, bucket: int, keys: Keys, cells: Cells) -> None:
-        """Put entries with different fingerprints into a bucket, where the better of two stays."""
+    def absorb(self, bucket: int, keys: Keys, cells: Cells, slots: Slots | None = None) -> None:
+        """Put entries with different fingerprints into a bucket, where the better of two stays; `slots` if known."""
         index = self.index(bucket)
-        slots = index.find(keys, cells["low"])
+        slots = index.find(keys, cells["low"]) if slots is None else slots
         known = slots >= 0
         if known.any():
             found, mine = slots[known], cells[known]
