@@ -15,6 +15,9 @@ ReplyError = hiredis.ReplyError
 Changed = Callable[[Sequence[bytes] | None], None]
 #: What a replica says, such as a master that was: where the address is a name, it leads to the new one by now.
 _REPLICA: Final = ("READONLY", "MASTERDOWN")
+# Types of replies that have to be looked at; the others are handed out as they are.
+_SPECIAL: Final = frozenset((ReplyError, hiredis.PushNotification))
+_NO_MORE: Final = object()  # hiredis' own, False, equals a reply of 0
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +49,7 @@ class Connection(asyncio.Protocol):
         self.tracks = False  # whether Redis tells of keys that change
         self._changed = changed
         self._loop = loop
-        self._reader = hiredis.Reader()
+        self._reader = hiredis.Reader(notEnoughData=_NO_MORE)
         self._waiting: deque[_Waiting] = deque()
         self._transport: asyncio.Transport | None = None
 
@@ -63,30 +66,39 @@ class Connection(asyncio.Protocol):
             self.lost.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        reader = self._reader
-        reader.feed(data)
+        self._reader.feed(data)
+        came: list[Any] = []
         try:
-            while (reply := reader.gets()) is not False:
-                self._take(reply)
+            came.extend(iter(self._reader.gets, _NO_MORE))
         except hiredis.ProtocolError:
             log.exception("what the server at Redis' address says is not RESP")
             self.abort()
+        if not _SPECIAL.isdisjoint(map(type, came)):
+            came = self._heard(came)
+        self._hand_out(came)
 
-    def _take(self, reply: Any) -> None:
-        if isinstance(reply, hiredis.PushNotification):
-            self._hear(*reply)
-            return
-        if not self._waiting:  # "max number of clients reached" is said before anything is asked
-            self._leave(reply)
-            return
-        waiting = self._waiting[0]
-        waiting.replies.append(reply)
-        if isinstance(reply, ReplyError) and any(word in str(reply) for word in _REPLICA):
-            self._leave(reply)
-        if len(waiting.replies) == waiting.needs:
-            self._waiting.popleft()
-            if not waiting.future.done():
-                waiting.future.set_result(waiting.replies)
+    def _heard(self, came: list[Any]) -> list[Any]:
+        """The answers among it; what is said unasked is heard, and a replica is left."""
+        for reply in came:
+            if isinstance(reply, hiredis.PushNotification):
+                self._hear(*reply)
+            elif isinstance(reply, ReplyError) and any(word in str(reply) for word in _REPLICA):
+                self._leave(reply)
+        return [reply for reply in came if not isinstance(reply, hiredis.PushNotification)]
+
+    def _hand_out(self, came: list[Any]) -> None:
+        while came:
+            if not self._waiting:  # "max number of clients reached" is said before anything is asked
+                self._leave(came[0])
+                return
+            waiting = self._waiting[0]
+            missing = waiting.needs - len(waiting.replies)
+            waiting.replies += came[:missing]
+            came = came[missing:]
+            if len(waiting.replies) == waiting.needs:
+                self._waiting.popleft()
+                if not waiting.future.done():
+                    waiting.future.set_result(waiting.replies)
 
     def _hear(self, kind: bytes, keys: Sequence[bytes] | None = None, *_: Any) -> None:
         if kind == b"invalidate" and self._changed is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
@@ -56,6 +56,42 @@ async def test_replies_go_to_the_calls_in_order_however_they_are_cut() -> None:
         connection.data_received(bytes((byte,)))
     assert (await first, await second) == ([b"one", b"two"], [3])
     assert transport.written == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("cut", range(1, 38))
+async def test_one_read_may_end_several_calls_and_begin_the_next(cut: int) -> None:
+    """Also with zero, nothing and no, which are answers; a call that was given up has its own."""
+    connection, _ = _open()
+    calls = [connection.send(b"x", replies) for replies in (1, 3, 2, 1)]
+    calls[1].cancel()
+    data = b":0\r\n:1\r\n$-1\r\n#f\r\n*2\r\n:2\r\n:0\r\n$0\r\n\r\n:3\r\n"
+    connection.data_received(data[:cut])
+    connection.data_received(data[cut:])
+    assert [await call for call in calls if not call.cancelled()] == [[0], [[2, 0], b""], [3]]
+
+
+async def test_answers_before_what_is_no_resp_are_handed_out(caplog: pytest.LogCaptureFixture) -> None:
+    """Then the connection is dropped."""
+    connection, transport = _open()
+    first, second = connection.send(b"a", 1), connection.send(b"b", 1)
+    connection.data_received(b"+one\r\nHTTP/1.1 400 Bad Request\r\n")
+    assert await first == [b"one"]
+    assert transport.aborted
+    assert not second.done()
+    assert "not RESP" in caplog.text
+
+
+async def test_what_is_said_between_two_answers_is_heard_and_is_none_of_them() -> None:
+    """Beside an error, which is one."""
+    heard: list[Sequence[bytes] | None] = []
+    connection = Connection(heard.append)
+    connection.connection_made(FakeTransport())
+    call = connection.send(b"a", 3)
+    said = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n"
+    connection.data_received(b"+one\r\n" + said + b"-ERR two\r\n" + said + b"+three\r\n" + said)
+    one, two, three = await call
+    assert (one, str(two), three) == (b"one", "ERR two", b"three")
+    assert heard == [[b"k"]] * 3
 
 
 async def test_what_is_said_unasked_drops_the_connection(caplog: pytest.LogCaptureFixture) -> None:
