@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sinks.redis import Redis, RedisUnavailable, bulk, is_forgotten, script, usable
+from sinks.redis import Redis, RedisUnavailable, ReplyError, bulk, is_forgotten, script, usable
 
 #: A head outlives every row it speaks of: a row lives for at most 7 days.
 LIFE_S: Final = 8 * 86_400
@@ -56,12 +57,26 @@ class AccountState(NamedTuple):
     devices: list[bytes]
 
 
-def _form(run_id: bytes, lane: int) -> bytes:
-    """The three commands of an account, with room for sizes, names and the position."""
-    parts = [bulk(b"EVALSHA"), bulk(_RAISE.digest), bulk(b"1"), b"$%d\r\nh:{%b}\r\n"]
-    parts += [bulk(run_id + b"%d" % lane), b"$%d\r\n%b\r\n", bulk(b"%d" % LIFE_S)]
-    read = b"*2\r\n" + bulk(b"HGETALL")
-    return b"*%d\r\n" % len(parts) + b"".join(parts) + read + b"$%d\r\np:{%b}\r\n" + read + b"$%d\r\nd:{%b}\r\n"
+# What calling the class does, less a function of Python's for each.
+_state: Final = partial(tuple.__new__, AccountState)
+
+
+class _Forms(dict[tuple[int, int, int], list[bytes]]):
+    """The three commands of an account, but for what stands between their parts: name, position, name, name.
+
+    By its lane, and the bytes of its name and of the position; made when first needed.
+    """
+
+    def __init__(self, run_id: bytes) -> None:
+        self.run_id = run_id  # of one life of Redis
+
+    def __missing__(self, kind: tuple[int, int, int]) -> list[bytes]:
+        lane, size, digits = kind
+        parts = [bulk(b"EVALSHA"), bulk(_RAISE.digest), bulk(b"1"), b"$%d\r\nh:{\0}\r\n" % (size + 4)]
+        parts += [bulk(self.run_id + b"%d" % lane), b"$%d\r\n\0\r\n" % digits, bulk(b"%d" % LIFE_S)]
+        reads = [b"*2\r\n" + bulk(b"HGETALL") + b"$%d\r\n%b:{\0}\r\n" % (size + 4, key) for key in (b"p", b"d")]
+        form = self[kind] = (b"*%d\r\n" % len(parts) + b"".join(parts + reads)).split(b"\0")
+        return form
 
 
 def _read_form(run_id: bytes, lanes: int) -> bytes:
@@ -79,8 +94,7 @@ class Heads:
         self._redis = redis
         self._lanes = lanes
         self._gap = gap
-        self._run_id = b""
-        self._forms: dict[int, bytes] = {}  # by lane, of this life of Redis
+        self._forms = _Forms(b"")
         self._read_form = b"", b""  # of which life of Redis, and the form
         self._asked: dict[str, list[Asked]] = {}
         self._next_trip = 0.0  # by the loop's clock
@@ -94,32 +108,31 @@ class Heads:
         All in one pipelined trip. A head is only ever raised. Raises RedisUnavailable.
         """
         replies = await self._trip(tops)
-        states = list(zip(*[iter(replies)] * 3, strict=True))
-        forgotten = [number for number, state in enumerate(states) if is_forgotten(state[0])]
+        if ReplyError in map(type, replies):
+            replies = await self._mended(tops, replies)
+        return list(map(_state, zip(_positions(tops, replies[::3]), replies[1::3], replies[2::3], strict=True)))
+
+    async def _trip(self, tops: Mapping[tuple[str, int], int]) -> list[Any]:
+        if self._forms.run_id != self._redis.run_id:
+            self._forms = _Forms(self._redis.run_id)
+        forms = self._forms
+        out: list[bytes] = []
+        for (account, lane), seq in tops.items():
+            name, text = account.encode(), b"%d" % seq
+            one, two, three, four, five = forms[lane, len(name), len(text)]
+            out += one, name, two, text, three, name, four, name, five
+        return await self._redis.pipeline(b"".join(out), 3 * len(tops))
+
+    async def _mended(self, tops: Mapping[tuple[str, int], int], replies: list[Any]) -> list[Any]:
+        """The replies without errors. Raises RedisUnavailable."""
+        forgotten = [number for number, head in enumerate(replies[::3]) if is_forgotten(head)]
         if forgotten:  # a head raised after presence was read would break the order: all three again
             keys = list(tops)
             await self._redis.load_scripts()
             again = await self._trip({keys[number]: tops[keys[number]] for number in forgotten})
-            for number, state in zip(forgotten, zip(*[iter(again)] * 3, strict=True), strict=True):
-                states[number] = state
-        return [
-            AccountState(_position(before, account), usable(presence) or [], usable(devices) or [])
-            for (account, _), (before, presence, devices) in zip(tops, states, strict=True)
-        ]
-
-    async def _trip(self, tops: Mapping[tuple[str, int], int]) -> list[Any]:
-        if self._run_id != self._redis.run_id:
-            self._run_id = self._redis.run_id
-            self._forms.clear()
-        out: list[bytes] = []
-        for (account, lane), seq in tops.items():
-            form = self._forms.get(lane)
-            if form is None:
-                form = self._forms[lane] = _form(self._run_id, lane)
-            name = account.encode()
-            size, text = len(name) + 4, b"%d" % seq
-            out.append(form % (size, name, len(text), text, size, name, size, name))
-        return await self._redis.pipeline(b"".join(out), 3 * len(out))
+            for n, number in enumerate(forgotten):
+                replies[3 * number : 3 * number + 3] = again[3 * n : 3 * n + 3]
+        return [usable(reply) or ([] if number % 3 else None) for number, reply in enumerate(replies)]
 
     async def read(self, account: str) -> tuple[int, ...]:
         """The head of each lane, -1 where unknown. Raises RedisUnavailable."""
@@ -188,6 +201,13 @@ def _fail(waiting: Iterable[Asked], error: RedisUnavailable) -> None:
     for future in waiting:
         if not future.done():
             future.set_exception(error)
+
+
+def _positions(tops: Iterable[tuple[str, int]], heads: Sequence[Any]) -> list[int]:
+    try:
+        return [UNKNOWN if head is None else int(head) for head in heads]
+    except ValueError:  # which one it is, and the others all the same
+        return [_position(head, account) for (account, _), head in zip(tops, heads, strict=True)]
 
 
 def _position(reply: Any, account: str) -> int:
