@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -72,11 +72,11 @@ class Member:
             return -signal.SIGKILL
 
     def ready(self) -> bool:
-        """Whether /readyz says so."""
+        """Whether /readyz says so; not while something else answers at its port."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
+        except (HTTPException, OSError):
             return False
 
     def tail(self, lines: int = 5) -> str:
