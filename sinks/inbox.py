@@ -22,8 +22,10 @@ from sinks.cassandra import LEVEL, Cassandra, CassandraUnavailable, unavailable
 from sinks.ring import Ring
 from sinks.rows import INSERT, Notification, Packer, Row, notification_of
 from sinks.together import Together
-from sinks.waves import Item, Partition, partition_key, waves
+from sinks.waves import Item, Partition, partition_key, portions, waves
 
+#: Batches on their way to one coordinator, so that those of other lanes' workers do not wait behind a whole backlog.
+AT_ONCE: Final = 16
 _TIMESTAMPED: Final = 0x20
 _short: Final = Struct(">H").pack
 _end: Final = Struct(">HBq").pack  # consistency, flags, timestamp, as protocol 4 has them
@@ -118,14 +120,18 @@ class InboxWriter:
     async def _write(self, items: Sequence[Item]) -> Sequence[Item]:
         timestamp = time.time_ns() // 1000
         for wave in waves(items, self._coordinator):
-            count = _Countdown(len(wave))
-            for host, packed in wave:
-                self._send(_PackedBatch(packed, timestamp), host, count)
-            with self._watch.request():
-                await self._acked(count)
-            self.batches += len(wave)
+            for portion in portions(wave, AT_ONCE):
+                await self._write_all(portion, timestamp)
         self.rows += len(items)
         return items
+
+    async def _write_all(self, portion: Sequence[tuple[Any, list[bytes]]], timestamp: int) -> None:
+        count = _Countdown(len(portion))
+        for host, packed in portion:
+            self._send(_PackedBatch(packed, timestamp), host, count)
+        with self._watch.request():
+            await self._acked(count)
+        self.batches += len(portion)
 
     async def _acked(self, count: _Countdown) -> None:
         try:

@@ -14,7 +14,7 @@ from cassandra import InvalidRequest
 from cassandra.cmurmur3 import murmur3
 
 from sinks.cassandra import Cassandra, CassandraUnavailable, apply_schema, connect
-from sinks.inbox import InboxReader, InboxWriter
+from sinks.inbox import AT_ONCE, InboxReader, InboxWriter
 from sinks.rows import Row, row_of
 from sinks.waves import partition_key
 from streams import settings
@@ -82,6 +82,33 @@ async def test_writing_again_changes_nothing(writer: InboxWriter, reader: InboxR
     for _ in range(3):
         await writer.write(_rows(account, range(50)))
     assert len(await reader.read(account, 0, -1, None, 100)) == 50
+
+
+async def test_a_backlog_leaves_room_for_others(
+    monkeypatch: pytest.MonkeyPatch, writer: InboxWriter, reader: InboxReader, account: str
+) -> None:
+    """However many rows there are, few batches of them wait at a coordinator, where those of other lanes do."""
+    sent, together = 0, []
+    send, acked = InboxWriter._send, InboxWriter._acked
+
+    def counted(self: InboxWriter, message: Any, host: Any, count: Any) -> None:
+        nonlocal sent
+        sent += 1
+        send(self, message, host, count)
+
+    async def noted(self: InboxWriter, count: Any) -> None:
+        nonlocal sent
+        together.append(sent)
+        sent = 0
+        await acked(self, count)
+
+    monkeypatch.setattr(InboxWriter, "_send", counted)
+    monkeypatch.setattr(InboxWriter, "_acked", noted)
+    accounts = [f"{account}-{number}" for number in range(1000)]
+    await writer.write([row for name in accounts for row in _rows(name, [1])])
+    assert max(together) == AT_ONCE
+    assert sum(together) == writer.batches > 3 * AT_ONCE
+    assert [len(await reader.read(name, 0, -1, None, 9)) for name in accounts[::100]] == [1] * 10
 
 
 async def test_a_row_that_cannot_be_read_is_passed_over(
