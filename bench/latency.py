@@ -45,7 +45,7 @@ class Sizes(NamedTuple):
     """How much is done."""
 
     rates: Sequence[float]  # events a second, rising
-    warm: float  # s of the lowest rate, before any counts
+    warm: int  # events at once, before any counts
     seconds: float  # of each rate
     flood: int  # events
     accounts: int
@@ -88,7 +88,7 @@ async def rates(system: Lockstep, sizes: Sizes, directory: Path) -> tuple[list[A
     """Rates up to the first that is not sustained, and what was wrong."""
     found: list[AtRate] = []
     async with Bench(system, load("one", sizes.accounts), directory) as bench:
-        await bench.run(max(len(LANES) * sizes.accounts, int(sizes.rates[0] * sizes.warm)), sizes.rates[0])
+        await bench.run(max(len(LANES) * sizes.accounts, sizes.warm))
         for rate in sizes.rates:
             before = psutil.cpu_times()
             run = await bench.run(int(rate * sizes.seconds), rate)
@@ -209,15 +209,16 @@ async def measure(system: Lockstep, sizes: Sizes, directory: Path) -> dict[str, 
 def main() -> int:
     """Boot all servers, measure, print one line of JSON; 1 where something was wrong."""
     sizes = Sizes(
-        [float(rate) for rate in os.environ.get("RATES", "1000,2000,5000,10000,20000").split(",")],
-        float(os.environ.get("WARM", "40")),
+        [float(rate) for rate in os.environ.get("RATES", "250,500,1000,2000,5000,10000,20000").split(",")],
+        int(os.environ.get("WARM", "60000")),
         float(os.environ.get("SECONDS", "20")),
         int(os.environ.get("FLOOD", "1000000")),
         int(os.environ.get("ACCOUNTS", "1000")),
     )
     with local_servers() as running, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as home:
         directory = Path(home)
-        with lockstep(running.endpoints, directory / "lockstep") as system:
+        partitions = int(os.environ.get("PARTITIONS", "1"))
+        with lockstep(running.endpoints, directory / "lockstep", partitions=partitions) as system:
             start(system, nice=NICE)
             return report(asyncio.run(measure(system, sizes, directory)))
 

@@ -21,7 +21,7 @@ bench-state: venv ## measure the tables from 1e5 to 1e8 keys, as far as memory g
 bench-pipeline: venv ## measure an event from its topic to a device, beside stock Faust; EVENTS=N, ACCOUNTS=N: so many
 	@$(BIN)/python -m bench.pipeline
 
-bench-latency: venv ## measure publication to socket, at rest and in a flood; RATES="N,N", WARM=N, SECONDS=N, FLOOD=N
+bench-latency: venv ## measure publication to socket, at rest and in a flood; RATES="N,N", PARTITIONS=N, WARM=N, SECONDS=N, FLOOD=N
 	@$(BIN)/python -m bench.latency
 
 bench-idle: venv ## measure what workers cost that have little to do; SECONDS=N: for so long
