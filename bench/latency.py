@@ -36,6 +36,8 @@ CRITICAL_PER_S: Final = 500.0
 BUSIEST: Final = 0.7
 #: A rate is kept up if nothing took longer than this, s; lanes with windows wait for a second anyway.
 LONGEST: Final = 5.0
+#: Seconds at the lowest rate after all that warms up: servers go on compiling and compacting for so long.
+SETTLING: Final = 60.0
 #: Seconds of critical events that are published at once during the flood.
 PIECE: Final = 5.0
 PERCENTILES: Final = (50.0, 99.0, 99.9)
@@ -89,6 +91,7 @@ async def rates(system: Lockstep, sizes: Sizes, directory: Path) -> tuple[list[A
     found: list[AtRate] = []
     async with Bench(system, load("one", sizes.accounts), directory) as bench:
         await bench.run(max(len(LANES) * sizes.accounts, sizes.warm))
+        await bench.run(int(sizes.rates[0] * SETTLING), sizes.rates[0])
         for rate in sizes.rates:
             before = psutil.cpu_times()
             run = await bench.run(int(rate * sizes.seconds), rate)

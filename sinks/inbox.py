@@ -25,7 +25,7 @@ from sinks.together import Together
 from sinks.waves import Item, Partition, partition_key, portions, waves
 
 #: Batches on their way to one coordinator, so that those of other lanes' workers do not wait behind a whole backlog.
-AT_ONCE: Final = 16
+AT_ONCE: Final = 24
 _TIMESTAMPED: Final = 0x20
 _short: Final = Struct(">H").pack
 _end: Final = Struct(">HBq").pack  # consistency, flags, timestamp, as protocol 4 has them
