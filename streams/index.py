@@ -172,8 +172,10 @@ class Index:
         wanted = self.count + more
         if wanted <= self._lines * _WIDTH * MAX_LOAD:
             return
-        used = self._keys.reshape(-1) != _EMPTY
-        keys, cells = self._keys.reshape(-1)[used], self._raw[used]
+        keys, cells = self._keys.reshape(-1), self._raw
+        if _native is None:  # which passes over empty places by itself
+            used = keys != _EMPTY
+            keys, cells = keys[used], cells[used]
         self._allocate(max(int(self._lines * GROWTH) + 1, _lines_for(wanted)))
         self._place(keys, cells)
 

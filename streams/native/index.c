@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { WIDTH = 8, LOW = 4 }; /* keys of a line; bytes of a fingerprint that are not in its key but begin its cell */
+enum { AHEAD = 16 };         /* keys whose lines are on their way from memory while one is worked on */
 
 /* The memory of an index: `size` bytes a cell. */
 typedef struct {
@@ -21,6 +22,20 @@ static uint64_t home_of(uint64_t key, uint64_t lines)
 static uint64_t next_line(uint64_t line, uint64_t lines)
 {
     return line + 1 < lines ? line + 1 : 0;
+}
+
+/* Have the line of a key come from memory: in a large table none is in a cache, and waiting for each is most of it. */
+static void expect_line(const Table *table, uint64_t key)
+{
+    __builtin_prefetch(table->keys + home_of(key, table->lines) * WIDTH);
+}
+
+/* Have the cell come that a key will take, where its line is not full. */
+static void expect_cell(const Table *table, const uint8_t *fill, uint64_t key)
+{
+    uint64_t line = home_of(key, table->lines);
+    __builtin_prefetch(table->keys + line * WIDTH, 1);
+    __builtin_prefetch(table->cells + (line * WIDTH + fill[line]) * table->size, 1);
 }
 
 /* The slot of a fingerprint, -1 where it is not there. */
@@ -91,13 +106,17 @@ PyObject *find_keys(PyObject *Py_UNUSED(module), PyObject *args)
     const uint64_t *keys = arrays[KEYS].buf;
     const uint8_t *low = arrays[WITH].buf;
     int64_t *found = arrays[OUT].buf;
-    for (Py_ssize_t i = 0; i < arrays[KEYS].len / 8; i++)
+    Py_ssize_t count = arrays[KEYS].len / 8;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            expect_line(&table, keys[i + AHEAD]);
         found[i] = find_slot(&table, keys[i], low + i * LOW);
+    }
     release(arrays);
     return Py_NewRef(Py_None);
 }
 
-/* place(table, cells, keys, fresh, fill) */
+/* place(table, cells, keys, fresh, fill). A key of 0 is none: all of another table may be placed. */
 PyObject *place_keys(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer arrays[ARRAYS] = {0};
@@ -106,9 +125,14 @@ PyObject *place_keys(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     const uint64_t *keys = arrays[KEYS].buf;
     const uint8_t *fresh = arrays[WITH].buf;
+    uint8_t *fill = arrays[OUT].buf;
+    Py_ssize_t count = arrays[KEYS].len / 8;
     bool placed = true;
-    for (Py_ssize_t i = 0; placed && i < arrays[KEYS].len / 8; i++)
-        placed = put(&table, arrays[OUT].buf, keys[i], fresh + (size_t)i * table.size);
+    for (Py_ssize_t i = 0; placed && i < count; i++) {
+        if (i + AHEAD < count)
+            expect_cell(&table, fill, keys[i + AHEAD]);
+        placed = !keys[i] || put(&table, fill, keys[i], fresh + (size_t)i * table.size);
+    }
     release(arrays);
     if (!placed)
         PyErr_SetString(PyExc_ValueError, "no line has room");
