@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from sinks.redis import Redis, RedisUnavailable, ReplyError, bulk, is_forgotten, script, usable
+from sinks.redis import Redis, RedisUnavailable, bulk, is_forgotten, script, usable
 
 #: A head outlives every row it speaks of: a row lives for at most 7 days.
 LIFE_S: Final = 8 * 86_400
@@ -107,8 +107,9 @@ class Heads:
 
         All in one pipelined trip. A head is only ever raised. Raises RedisUnavailable.
         """
+        errors = self._redis.errors
         replies = await self._trip(tops)
-        if ReplyError in map(type, replies):
+        if self._redis.errors != errors:
             replies = await self._mended(tops, replies)
         return list(map(_state, zip(_positions(tops, replies[::3]), replies[1::3], replies[2::3], strict=True)))
 

@@ -103,6 +103,11 @@ class Redis:
         """Whether `changed` hears of what is read from now on."""
         return self._connection is not None and self._connection.tracks
 
+    @property
+    def errors(self) -> int:
+        """Replies of the newest connection that were errors: where they are as many as before a call, it had none."""
+        return -1 if self._connection is None else self._connection.errors
+
     async def call(self, *commands: bytes) -> list[Any]:
         """The replies, in order; error replies are ReplyError values. Raises RedisUnavailable."""
         return await self.pipeline(b"".join(commands), len(commands))

@@ -15,8 +15,6 @@ ReplyError = hiredis.ReplyError
 Changed = Callable[[Sequence[bytes] | None], None]
 #: What a replica says, such as a master that was: where the address is a name, it leads to the new one by now.
 _REPLICA: Final = ("READONLY", "MASTERDOWN")
-# Types of replies that have to be looked at; the others are handed out as they are.
-_SPECIAL: Final = frozenset((ReplyError, hiredis.PushNotification))
 _NO_MORE: Final = object()  # hiredis' own, False, equals a reply of 0
 log = logging.getLogger(__name__)
 
@@ -39,6 +37,16 @@ class _Waiting:
         self.replies: list[Any] = []
 
 
+class _Errors:
+    """Makes the error replies for the parser, and counts them: nobody has to look for one in what is read."""
+
+    made = 0
+
+    def __call__(self, said: str) -> ReplyError:
+        self.made += 1
+        return ReplyError(said)
+
+
 class Connection(asyncio.Protocol):
     """Writes commands and hands replies to the calls in order. It is not used again after it is lost."""
 
@@ -47,9 +55,10 @@ class Connection(asyncio.Protocol):
         self.lost: asyncio.Future[None] = loop.create_future()
         self.run_id = b""
         self.tracks = False  # whether Redis tells of keys that change
+        self._errors = _Errors()
         self._changed = changed
         self._loop = loop
-        self._reader = hiredis.Reader(notEnoughData=_NO_MORE)
+        self._reader = hiredis.Reader(replyError=self._errors, notEnoughData=_NO_MORE)
         self._waiting: deque[_Waiting] = deque()
         self._transport: asyncio.Transport | None = None
 
@@ -68,14 +77,20 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
         came: list[Any] = []
+        errors = self.errors
         try:
             came.extend(iter(self._reader.gets, _NO_MORE))
         except hiredis.ProtocolError:
             log.exception("what the server at Redis' address says is not RESP")
             self.abort()
-        if not _SPECIAL.isdisjoint(map(type, came)):
+        if self.errors != errors or (self._changed is not None and hiredis.PushNotification in map(type, came)):
             came = self._heard(came)
         self._hand_out(came)
+
+    @property
+    def errors(self) -> int:
+        """Replies that were errors, ever."""
+        return self._errors.made
 
     def _heard(self, came: list[Any]) -> list[Any]:
         """The answers among it; what is said unasked is heard, and a replica is left."""

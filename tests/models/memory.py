@@ -19,6 +19,7 @@ class MemoryRedis:
     """In the place of `sinks.redis.Redis`, for one actor: commands of a pipeline are done one after the other."""
 
     run_id = RUN_ID
+    errors = 0
 
     def __init__(self, data: dict[bytes, dict[bytes, bytes]], schedule: Schedule, actor: str) -> None:
         self._data = data

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
 
-from sinks.redis import RedisUnavailable, ReplyError, _scripts, bulk, command, connect
+from sinks.redis import Redis, RedisUnavailable, ReplyError, _scripts, bulk, command, connect
 from sinks.resp import Connection
 from streams import settings
 from streams.settings import Settings
@@ -92,6 +92,18 @@ async def test_what_is_said_between_two_answers_is_heard_and_is_none_of_them() -
     one, two, three = await call
     assert (one, str(two), three) == (b"one", "ERR two", b"three")
     assert heard == [[b"k"]] * 3
+
+
+async def test_errors_are_counted_as_they_are_read() -> None:
+    """Whoever sees no more of them after a call than before need not look for one among its replies."""
+    redis, (connection, _) = Redis(settings.Redis()), _open()
+    assert redis.errors == -1  # no connection
+    redis._use(connection)
+    for says, errors in ((b"+one\r\n:2\r\n", 0), (b"+one\r\n-WRONGTYPE two\r\n", 1), (b"-ERR one\r\n-ERR two\r\n", 3)):
+        call = connection.send(b"a", 2)
+        connection.data_received(says)
+        await call
+        assert redis.errors == errors
 
 
 async def test_what_is_said_unasked_drops_the_connection(caplog: pytest.LogCaptureFixture) -> None:
