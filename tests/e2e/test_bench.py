@@ -69,9 +69,10 @@ async def test_the_benchmark_of_latency_finds_every_event_also_those_of_the_floo
     """A worker stops and starts in it, so the system is its own."""
     monkeypatch.setattr(latency, "CRITICAL_PER_S", 50.0)
     monkeypatch.setattr(latency, "PIECE", 1.0)
+    monkeypatch.setattr(latency, "SETTLING", 0.2)
     measured = Lockstep(system.pipeline)
     start(measured, nice=latency.NICE)
-    sizes = latency.Sizes(rates=(50.0,), warm=0.0, seconds=2.0, flood=500, accounts=5)
+    sizes = latency.Sizes(rates=(50.0,), warm=0, seconds=2.0, flood=500, accounts=5)
     found = await latency.measure(measured, sizes, tmp_path)
     assert found["wrong"] == 0
     assert found.keys() == {
