@@ -129,6 +129,8 @@ PyObject *place_keys(PyObject *Py_UNUSED(module), PyObject *args)
     Py_ssize_t count = arrays[KEYS].len / 8;
     bool placed = true;
     for (Py_ssize_t i = 0; placed && i < count; i++) {
+        if (i + 2 * AHEAD < count)
+            __builtin_prefetch(fill + home_of(keys[i + 2 * AHEAD], table.lines));
         if (i + AHEAD < count)
             expect_cell(&table, fill, keys[i + AHEAD]);
         placed = !keys[i] || put(&table, fill, keys[i], fresh + (size_t)i * table.size);
