@@ -4,7 +4,8 @@ import errno
 import os
 import random
 import socket
-from contextlib import ExitStack
+from itertools import count as counting
+from itertools import islice
 from pathlib import Path
 
 # Below the range from which systems take the source ports of outgoing connections.
@@ -12,6 +13,9 @@ FIRST, LAST = 20_000, 32_000
 #: Narrows that to `first-last`, for processes that look for free ports at the same time.
 VARIABLE = "LOCKSTEP_LOCAL_PORTS"
 _LISTEN = "0A"
+#: When a port was given last, as a running number.
+_given: dict[int, int] = {}
+_numbers = counting(1)
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -31,23 +35,30 @@ def share(part: int, parts: int) -> str:
     return f"{FIRST + part * each}-{FIRST + (part + 1) * each - 1}"
 
 
+def _is_unused(port: int) -> bool:
+    """Whether nobody listens there, and no connection of a server that has just ended lingers."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def free_ports(count: int) -> list[int]:
-    """Different ports that are all free now. Raises OSError where there are not so many."""
+    """Different even ports that are all free now, and that it has not given before while there are others.
+
+    Who asked for a port may not listen on it yet when another asks, and a server that is down comes back to its own.
+    Odd ones are left to `derived_port`. Raises OSError where there are not so many.
+    """
     first, _, last = os.environ.get(VARIABLE, share(0, 1)).partition("-")
-    among = range(int(first), int(last) + 1)
-    found: list[int] = []
-    with ExitStack() as held:
-        for port in random.sample(among, len(among)):
-            if len(found) == count:
-                break
-            probe = held.enter_context(socket.socket())
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(port)
+    among = [port for port in range(int(first), int(last) + 1) if port % 2 == 0]
+    random.shuffle(among)
+    among.sort(key=lambda port: _given.get(port, 0))
+    found = list(islice(filter(_is_unused, among), count))
     if len(found) < count:
         raise OSError(errno.EADDRINUSE, f"of ports {first} to {last} only {len(found)} are free, {count} are needed")
+    _given.update(zip(found, _numbers, strict=False))
     return found
 
 

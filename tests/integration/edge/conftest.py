@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from deploy.local.ports import free_ports
 from edge.auth.tokens import PRIVATE, PUBLIC, generate_keys, issue
 from edge.server import Running, running
 from sinks import cassandra, redis, wire
@@ -265,7 +265,7 @@ class Houses:
         if keys:
             settings = replace(settings, tokens=replace(settings.tokens, keys=keys))
         if health:
-            settings = replace(settings, health=Health(port=free_port()))
+            settings = replace(settings, health=Health(port=free_ports(1)[0]))
         enter = self._stack.enter_async_context
         memory = await enter(redis.connect(settings))
         disk = await enter(cassandra.connect(settings))
@@ -287,13 +287,6 @@ class Houses:
     async def close_edge(self, house: House) -> None:
         """End an edge; its stores stay open."""
         await self._edges[id(house.edge)].aclose()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 @pytest.fixture

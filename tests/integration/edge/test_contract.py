@@ -10,10 +10,11 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from deploy.local.ports import free_ports
 from edge.contracts import contract
 from edge.contracts.openapi import OPERATIONS
 from streams.settings import Settings
-from tests.integration.edge.conftest import House, Houses, free_port
+from tests.integration.edge.conftest import House, Houses
 from tests.integration.edge.test_ingest import STRUCTURED, event, producer
 from tests.integration.edge.test_ingest import post as publish
 from tests.integration.edge.test_operators import operator
@@ -71,7 +72,7 @@ async def test_the_port_of_operators_keeps_its_document(
     houses: Houses, base_settings: Settings, tmp_path: Path
 ) -> None:
     """Accounts that nobody has are erased and revoked: that is no error."""
-    token, port = operator(base_settings, "read", "write"), free_port()
+    token, port = operator(base_settings, "read", "write"), free_ports(1)[0]
     await houses.open(operator_port=port)
     await schemathesis(f"http://127.0.0.1:{port}", tmp_path, "operators", token)
 

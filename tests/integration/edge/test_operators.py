@@ -10,11 +10,12 @@ from urllib.parse import quote
 import pytest
 from msgspec.structs import replace
 
+from deploy.local.ports import free_ports
 from edge.auth.callers import Operator, digest, fresh_token, put
 from sinks import redis
 from sinks.last_seen import LastSeen
 from streams.settings import Settings
-from tests.integration.edge.conftest import House, Houses, free_port, until
+from tests.integration.edge.conftest import House, Houses, until
 
 
 def operator(settings: Settings, *may: Any) -> str:
@@ -44,7 +45,7 @@ class Desk:
 async def desk(houses: Houses, base_settings: Settings) -> Desk:
     """An operator who may do everything, at an edge that looks for revocations all the time."""
     token = operator(base_settings, "read", "write")
-    made = await houses.open(operator_port=free_port())
+    made = await houses.open(operator_port=free_ports(1)[0])
     await made.register("tv-1")
     return Desk(made, token)
 

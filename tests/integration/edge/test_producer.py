@@ -9,12 +9,13 @@ import msgspec
 import pytest
 from lockstep_client import Placed, Producer, Refused, Unpublished, cloud_event
 
+from deploy.local.ports import free_ports
 from deploy.local.servers import Running as Servers
 from edge.problems import PREFIX
 from streams.cloudevents import decode
 from streams.settings import Ingest, Settings
 from streams.topology import Topology
-from tests.integration.edge.conftest import House, Houses, free_port
+from tests.integration.edge.conftest import House, Houses
 from tests.integration.edge.test_ingest import TYPE, producer, published
 
 
@@ -125,7 +126,7 @@ async def test_while_kafka_is_away_events_wait_until_their_time_is_up(
 async def test_an_edge_that_is_away_is_tried_again(houses: Houses, base_settings: Settings) -> None:
     """Nobody listens: the event is Unpublished when its time is up; leaving waits for what is under way."""
     token = producer(base_settings)
-    async with Producer(f"http://127.0.0.1:{free_port()}", token, patience=1.5) as publisher:
+    async with Producer(f"http://127.0.0.1:{free_ports(1)[0]}", token, patience=1.5) as publisher:
         task = asyncio.create_task(publisher.publish(cloud_event(TYPE, "a", "/test")))
         await asyncio.sleep(0)
     with pytest.raises(Unpublished, match="Connect call failed"):

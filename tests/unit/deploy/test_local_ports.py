@@ -26,6 +26,15 @@ def test_free_ports_are_different_and_free() -> None:
     assert all(ports.is_free(port) and ports.FIRST <= port < ports.LAST for port in found)
 
 
+def test_no_port_is_given_twice_while_there_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor one that a server takes for itself, the next one up. Then that which was given first comes again."""
+    monkeypatch.setenv(ports.VARIABLE, f"{ports.FIRST}-{ports.FIRST + 99}")
+    monkeypatch.setattr(ports, "_is_unused", lambda port: True)
+    found = [ports.free_ports(1)[0] for _ in range(50)]
+    assert len({*found, *(port + 1 for port in found)}) == 100
+    assert [ports.free_ports(1)[0] for _ in range(50)] == found
+
+
 def test_processes_that_share_the_range_never_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each finds free ports in its own part."""
     parts = []
