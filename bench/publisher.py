@@ -24,7 +24,7 @@ class Publisher:
     """Publishes loads through one producer."""
 
     def __init__(self, servers: str) -> None:
-        self.failed = 0  # events that the broker did not take, of all loads
+        self.failed = 0  # events that the broker did not take
         self._producer = Producer({
             "bootstrap.servers": servers, "partitioner": "murmur2_random", "enable.idempotence": True, "acks": "all",
             "linger.ms": 5, "compression.type": "lz4", "queue.buffering.max.messages": 1_000_000,
@@ -64,13 +64,17 @@ class Publisher:
 def main() -> None:
     """Take orders until there are no more.
 
-    A producer takes half a second to get its id from the broker, so there is one for all loads.
+    A producer sends nothing before it has its id from the broker, half a second after it was made. So all loads with a
+    rate share one, which has it; a load without a rate has one of its own, and its events are in the topic at once.
     """
-    publishers: dict[str, Publisher] = {}
+    lasting: dict[str, Publisher] = {}
     for line in sys.stdin:
         order = json.loads(line)
         servers = order["servers"]
-        publisher = publishers[servers] = publishers.get(servers) or Publisher(servers)
+        publisher = lasting.get(servers) if order["rate"] else None
+        publisher = publisher or Publisher(servers)
+        if order["rate"]:
+            lasting[servers] = publisher
         began = time.monotonic()
         due = publisher.publish(order["topic"], Load(*order["load"]), order["rate"])
         np.save(order["path"], due)
