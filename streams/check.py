@@ -11,8 +11,9 @@ import msgspec
 
 from streams.conform import Mistake, conform, unknown
 from streams.document import Path, Problem, Unreadable, read
-from streams.rules import broken_rules, short_messages, short_windows
+from streams.rules import broken_rules
 from streams.settings import Settings
+from streams.shortfalls import short_messages, short_windows
 from streams.topology import Topology
 
 DEFAULT: Final = "topics.yaml"

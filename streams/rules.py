@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from streams import sizes
 from streams.conform import Mistake, unknown
 from streams.document import Path
 from streams.policies import lane_steps
-from streams.settings import Settings
 from streams.targets import parse_version
 from streams.topology import (
     Lane,
@@ -21,7 +19,6 @@ from streams.topology import (
     bind,
     milliseconds,
     moment_ms,
-    size_bytes,
 )
 
 #: The inbox keeps nothing longer.
@@ -30,14 +27,6 @@ _LONGEST_TOPIC: Final = 249
 #: Everything in a lane waits for the end of its window, and a crash reads it again.
 _LONGEST_WINDOW_MS: Final = 10_000
 _LONGEST_LINGER_MS: Final = 1_000
-#: The longest record of each topic, by the longest event.
-_LONGEST: Final[Mapping[str, Callable[[int], int]]] = {
-    "ingest": sizes.envelope,
-    "events.{lane}": sizes.envelope,
-    "notifications.{lane}": sizes.notification,
-    "push.{platform}.{lane}": sizes.push,
-    "push.{platform}.{lane}.retry": sizes.retry,
-}
 
 
 def broken_rules(topology: Topology) -> Iterator[Mistake]:
@@ -241,14 +230,20 @@ def _lane_changes(path: Path, lane: Lane) -> Iterator[Mistake]:
         yield Mistake((*path, "from"), f"{lane.start!r} is no time: {error}")
 
 
+def _lingers(topology: Topology) -> Iterator[Mistake]:
+    lanes = [("lanes", name, spec.linger) for name, spec in topology.lanes.items()]
+    workers = [("workers", name, spec.linger) for name, spec in topology.workers.items() if spec.linger is not None]
+    for kind, name, linger in [*lanes, *workers]:
+        if milliseconds(linger) > _LONGEST_LINGER_MS:
+            message = f"{linger} is more than {_LONGEST_LINGER_MS // 1000}s: an event waits for it at every stage"
+            yield Mistake((kind, name, "linger"), message)
+
+
 def _windows(topology: Topology) -> Iterator[Mistake]:
     for name, spec in topology.lanes.items():
         if milliseconds(spec.window) > _LONGEST_WINDOW_MS:
             message = f"{spec.window} is more than {_LONGEST_WINDOW_MS // 1000}s: all of the lane waits for its end"
             yield Mistake(("lanes", name, "window"), message)
-        if milliseconds(spec.linger) > _LONGEST_LINGER_MS:
-            message = f"{spec.linger} is more than {_LONGEST_LINGER_MS // 1000}s: an event waits for it at every stage"
-            yield Mistake(("lanes", name, "linger"), message)
     for name, case in topology.use_cases.items():
         lanes = {lane for _, found in _lanes_of(case) for _, lane in _named((), found)}
         bare = [lane for lane in topology.lanes if lane in lanes and not milliseconds(topology.lanes[lane].window)]
@@ -265,32 +260,8 @@ def _cluster(topology: Topology) -> Iterator[Mistake]:
         yield Mistake(("lanes",), "no lanes")
 
 
-def short_windows(topology: Topology, settings: Settings) -> Iterator[Mistake]:
-    """Tables that would forget an event while it may still be sent again."""
-    horizon = settings.limits.redelivery_horizon
-    seen = topology.tables.get("seen")
-    if seen is not None and milliseconds(seen.window) < horizon * 1000:
-        message = (
-            f"{seen.window} is less than the redelivery horizon, {horizon:g}s (LOCKSTEP_LIMITS__REDELIVERY_HORIZON)"
-        )
-        yield Mistake(("tables", "seen", "window"), message)
-
-
-def short_messages(topology: Topology, settings: Settings) -> Iterator[Mistake]:
-    """Topics that would refuse what comes of the longest event: the worker that makes such a record ends for good."""
-    event, kafka = settings.limits.event_bytes, settings.kafka.max_message_bytes
-    for name, longest in _LONGEST.items():
-        if name in topology.topics:
-            taken = topology.topics[name].max_message
-            for what, most in ((taken, size_bytes(taken)), (f"LOCKSTEP_KAFKA__MAX_MESSAGE_BYTES, {kafka},", kafka)):
-                if most < longest(event):
-                    message = (
-                        f"{what} is less than a record may have, {longest(event)} bytes: "
-                        f"events have up to {event} (LOCKSTEP_LIMITS__EVENT_BYTES)"
-                    )
-                    yield Mistake(("topics", name, "max_message"), message)
-
-
 _Rule = Callable[[Topology], Iterator[Mistake]]
 _NAMES: Final[tuple[_Rule, ...]] = (_unknown_names, _repeated, _cluster)
-_MEANINGS: Final[tuple[_Rule, ...]] = (_topics, _topic_names, _tables, _coverage, _workers, _use_cases, _windows)
+_MEANINGS: Final[tuple[_Rule, ...]] = (
+    _topics, _topic_names, _tables, _coverage, _workers, _use_cases, _lingers, _windows,
+)  # fmt: skip

@@ -102,11 +102,15 @@ class StageSpec(_Strict, frozen=True):
 
 
 class WorkerSpec(_Strict, frozen=True):
-    """One Faust app, consumer group and Deployment: these stages, for these lanes and platforms."""
+    """One Faust app, consumer group and Deployment: these stages, for these lanes and platforms.
+
+    `linger`: how long it waits between two reads that give little; the shortest of its lanes' unless named.
+    """
 
     stages: tuple[Name, ...]
     lanes: tuple[Name, ...] = ()
     platforms: tuple[Name, ...] = ()
+    linger: Duration | None = None
 
 
 class LaneChange(_Strict, frozen=True):

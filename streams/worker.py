@@ -66,8 +66,7 @@ def main(worker: str, settings: Settings, topology: Topology) -> int:
 
 def build_app(worker: str, settings: Settings, topology: Topology, origin: str) -> Any:
     """The Faust app of a worker, its transport attached; its commits count in the offsets of `origin`."""
-    spec = topology.workers[worker]
-    linger = min(milliseconds(topology.lanes[lane].linger) for lane in spec.lanes or topology.lanes)
+    reading, writing = lingers_of(worker, topology)
     app = make_app(
         settings.topic_prefix + worker,
         settings.kafka.servers,
@@ -80,13 +79,20 @@ def build_app(worker: str, settings: Settings, topology: Topology, origin: str) 
     )
     attach(
         app,
-        producer_config={"linger.ms": linger, "message.max.bytes": settings.kafka.max_message_bytes},
+        producer_config={"linger.ms": writing, "message.max.bytes": settings.kafka.max_message_bytes},
         chain=chain_of(worker, settings.topic_prefix, topology)._replace(origin=origin),
-        linger=linger / 1000,
+        linger=reading / 1000,
         gathered=frozenset({settings.topic_prefix + "outcomes"}),
         security=settings.kafka.security,
     )
     return app
+
+
+def lingers_of(worker: str, topology: Topology) -> tuple[int, int]:
+    """Milliseconds that a worker waits between two reads that give little, and those before a write."""
+    spec = topology.workers[worker]
+    most_urgent = min(milliseconds(topology.lanes[lane].linger) for lane in spec.lanes or topology.lanes)
+    return most_urgent if spec.linger is None else milliseconds(spec.linger), most_urgent
 
 
 def chain_of(worker: str, prefix: str, topology: Topology) -> Chain:

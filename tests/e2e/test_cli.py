@@ -234,7 +234,7 @@ def test_check_of_the_shipped_file(running: System) -> None:
 BROKEN: list[tuple[str, str, str]] = [
     ("    lane: normal\n", "    lane: norml\n", "norml"),
     ("    handler: agents.route.stage\n", "    handler: agents.rout.stage\n", "agents.rout"),
-    ("router: {stages: [route]}", "router: {stages: [rout]}", "rout"),
+    ("router: {stages: [route],", "router: {stages: [rout],", "rout"),
 ]
 
 

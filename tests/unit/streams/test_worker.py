@@ -12,7 +12,7 @@ from streams import worker
 from streams.settings import Settings
 from streams.stage import Handler, Resources, Stage
 from streams.topology import StageBinding
-from streams.worker import UnknownHandler, factory, lane_name, opening
+from streams.worker import UnknownHandler, factory, lane_name, lingers_of, opening
 from tests.unit.fakes import FakeOutput, make_stage, shipped_topology
 
 
@@ -23,6 +23,14 @@ def test_a_handler_is_found_by_its_dotted_path() -> None:
         factory("agents.rout.stage")
     with pytest.raises(UnknownHandler, match=r"handler agents\.route\.stag:"):
         factory("agents.route.stag")
+
+
+@pytest.mark.parametrize(
+    ("worker", "lingers"), [("router", (20, 0)), ("critical", (0, 0)), ("low", (100, 100)), ("push-fcm", (0, 0))]
+)
+def test_a_worker_lingers_as_its_most_urgent_lane_does(worker: str, lingers: tuple[int, int]) -> None:
+    """Unless it has a linger of its own, which is for reads alone."""
+    assert lingers_of(worker, shipped_topology()) == lingers
 
 
 def test_a_stage_of_all_lanes_is_labelled_so() -> None:
