@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bench.measure import report, usage
+from bench.measure import awake, report, say_awake, usage
 from bench.plan import LANES, Load
 from bench.program import launch
 from bench.runs import Bench
@@ -90,7 +90,8 @@ def figures(found: Found) -> dict[str, object]:
 def main() -> int:
     """Boot all servers, measure, print one line of JSON; 1 where something was wrong."""
     seconds = float(os.environ.get("SECONDS", "30"))
-    with local_servers() as running, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as home:
+    with local_servers() as running, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as home, awake() as kept:
+        say_awake(kept)
         directory = Path(home)
         with lockstep(running.endpoints, directory / "lockstep") as system:
             start(system)

@@ -4,7 +4,8 @@ Open loop: every event is due at a moment fixed beforehand, and its latency runs
 before it, so no wait is left out. First rates rise, over all lanes in turn, for as long as the machine is busy for less
 than 70 % and keeps up. Then critical events come at 500 a second, alone, and again while a backlog of low events drains
 at full speed: it was routed while the worker `low` was down. Workers have the CPU weights that their pods would have,
-as nice values (`NICE`). Every event of every load must arrive once, the flood's too. The last line is JSON.
+as nice values (`NICE`); Cassandra's commit log is as it is shipped, and cores are kept from halting where the machine
+lets one. Every event of every load must arrive once, the flood's too. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import psutil
 
-from bench.measure import busy, report
+from bench.measure import awake, busy, report, say_awake
 from bench.plan import LANES, Load
 from bench.program import launch
 from bench.runs import PATIENCE, Bench, Incomplete, Outcome, latencies_ms
 from bench.system import Lockstep, lockstep, start
+from deploy.local.config import on_free_ports
 from deploy.local.servers import local_servers
 from streams.transport.client import watermarks
 
@@ -218,7 +220,13 @@ def main() -> int:
         int(os.environ.get("FLOOD", "1000000")),
         int(os.environ.get("ACCOUNTS", "1000")),
     )
-    with local_servers() as running, tempfile.TemporaryDirectory(prefix="lockstep-bench-") as home:
+    config = on_free_ports(Path(tempfile.mkdtemp(prefix="lockstep-")), synced=False)
+    with (
+        local_servers(config=config) as running,
+        tempfile.TemporaryDirectory(prefix="lockstep-bench-") as home,
+        awake() as kept,
+    ):
+        say_awake(kept)
         directory = Path(home)
         partitions = int(os.environ.get("PARTITIONS", "1"))
         with lockstep(running.endpoints, directory / "lockstep", partitions=partitions) as system:

@@ -43,7 +43,7 @@ def together(boots: Sequence[Callable[[threading.Event], None]]) -> None:
 
 def boot(config: Config, name: str, report: Callable[[str], None], cancelled: threading.Event) -> None:
     """Start one of the three servers and wait until it answers."""
-    run(config.home, name, _server(config, name), report, cancelled)
+    run(config.home, name, server_of(config, name), report, cancelled)
 
 
 def run(home: Path, name: str, server: Server, report: Callable[[str], None], cancelled: threading.Event) -> None:
@@ -67,15 +67,19 @@ def run(home: Path, name: str, server: Server, report: Callable[[str], None], ca
     report(f"{name:<9} up in {monotonic() - started:.1f} s on 127.0.0.1:{server.port}")
 
 
-def _server(config: Config, name: str) -> Server:
+def server_of(config: Config, name: str) -> Server:
+    """How one of the servers of an instance is started. Raises LocalError."""
     directory, port = config.directory(name), config.ports[name]
     if name == "redis":
         return redis.server(directory, port)
-    build = kafka.server if name == "kafka" else cassandra.server
     java = tools.java()
     if java is None:
         raise LocalError("Java 17 is gone since it was looked for")
-    return build(directory, port, ports.derived_port(port), java, jars.directory(config.jars, name))
+    own, found = ports.derived_port(port), jars.directory(config.jars, name)
+    if name == "kafka":
+        return kafka.server(directory, port, own, java, found)
+    commitlog = cassandra.SYNCED if config.synced else cassandra.AS_SHIPPED
+    return cassandra.server(directory, port, own, java, found, commitlog=commitlog)
 
 
 def _write_files(server: Server) -> None:

@@ -49,7 +49,7 @@ data_file_directories: ["{data}/data"]
 commitlog_directory: "{data}/commitlog"
 hints_directory: "{data}/hints"
 saved_caches_directory: "{data}/saved_caches"
-commitlog_sync: batch
+{commitlog}
 commitlog_segment_size: 16MiB
 commitlog_total_space: 256MiB
 memtable_heap_space: 64MiB
@@ -60,6 +60,8 @@ auto_snapshot: false
 hinted_handoff_enabled: false
 dynamic_snitch: false
 """
+SYNCED = "commitlog_sync: batch"
+AS_SHIPPED = "commitlog_sync: periodic\ncommitlog_sync_period: 10s"
 LOGBACK = """\
 <configuration>
   <appender name="err" class="ch.qos.logback.core.ConsoleAppender">
@@ -71,7 +73,9 @@ LOGBACK = """\
 """
 
 
-def server(directory: Path, port: int, storage_port: int, java: str, jars: Path, secure: str = "") -> Server:
+def server(
+    directory: Path, port: int, storage_port: int, java: str, jars: Path, secure: str = "", commitlog: str = SYNCED
+) -> Server:
     """A Cassandra that keeps its state in `directory`; with `secure`, more of its configuration, it has roles."""
     configuration, logback, data = directory / "cassandra.yaml", directory / "logback.xml", directory / "data"
     settings = {
@@ -89,7 +93,7 @@ def server(directory: Path, port: int, storage_port: int, java: str, jars: Path,
     command += [f"-D{key}={value}" for key, value in settings.items()]
     command += [*_access("--add-exports", EXPORTS), *_access("--add-opens", OPENS)]
     command += ["-cp", f"{jars}/*", "org.apache.cassandra.service.CassandraDaemon"]
-    yaml = YAML.format(data=data, port=port, storage_port=storage_port) + secure
+    yaml = YAML.format(data=data, port=port, storage_port=storage_port, commitlog=commitlog) + secure
     if secure:
         yaml = yaml.replace("AllowAllAuthenticator", "PasswordAuthenticator")
         yaml = yaml.replace("AllowAllAuthorizer", "CassandraAuthorizer")

@@ -44,11 +44,16 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Config:
-    """One instance of the servers: its state directory, its cache of jars, its client ports."""
+    """One instance of the servers: its state directory, its cache of jars, its client ports.
+
+    `synced`: Cassandra answers once a write is on the disk, so that a node that is killed loses none. As it is shipped,
+    it answers before, and a cluster's other replicas have what one loses.
+    """
 
     home: Path
     jars: Path
     ports: Mapping[str, int]
+    synced: bool = True
 
     @property
     def endpoints(self) -> Endpoints:
@@ -70,10 +75,10 @@ def default_config() -> Config:
     return Config(home, home / "jars", default_ports(os.environ))
 
 
-def on_free_ports(home: Path, jars: Path | None = None) -> Config:
+def on_free_ports(home: Path, jars: Path | None = None, *, synced: bool = True) -> Config:
     """A configuration for an instance of one's own, which shares the default cache of jars."""
     ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
-    return Config(home=home.absolute(), jars=(jars or default_home() / "jars").absolute(), ports=ports)
+    return Config(home.absolute(), (jars or default_home() / "jars").absolute(), ports, synced)
 
 
 def checked_names(names: Iterable[str]) -> tuple[str, ...]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
+from bench import measure
 from bench.measure import Cores, Usage, interleaved, medians, on, report, split, usage
 
 
@@ -44,6 +47,18 @@ def test_a_process_that_has_ended_is_an_error() -> None:
 def test_a_difference_keeps_the_later_peak() -> None:
     """Memory does not become less by subtraction."""
     assert Usage(10.0, 5.0, 300.0).since(Usage(4.0, 2.0, 200.0)) == Usage(6.0, 3.0, 300.0)
+
+
+def test_cores_stay_awake_where_the_machine_lets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bound of 0 us; without access what is measured goes on, and says so."""
+    bound = tmp_path / "bound"
+    monkeypatch.setattr(measure, "WAKING", str(bound))
+    with measure.awake() as kept:
+        assert not kept
+    bound.touch()
+    with measure.awake() as kept:
+        assert kept
+        assert struct.unpack("i", bound.read_bytes()) == (0,)
 
 
 def test_servers_and_what_is_measured_have_cores_of_their_own() -> None:

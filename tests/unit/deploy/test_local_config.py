@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from deploy.local import cassandra, kafka, redis
+from deploy.local import boot, cassandra, kafka, redis
 from deploy.local.config import (
     DEFAULT_PORTS,
     Config,
@@ -89,6 +90,17 @@ def test_cassandra_listens_on_its_two_ports(tmp_path: Path) -> None:
     assert 'seeds: "127.0.0.1:2"' in text
     assert f'commitlog_directory: "{tmp_path}/data/commitlog"' in text
     assert "--add-opens=java.base/java.lang=ALL-UNNAMED" in server.command
+
+
+@pytest.mark.parametrize(("synced", "commitlog"), [(True, {"batch", None}), (False, {"periodic", "10s"})])
+def test_cassandra_answers_once_a_write_is_on_the_disk(
+    synced: bool, commitlog: set[str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it is to be as it is shipped."""
+    monkeypatch.setattr("deploy.local.tools.java", lambda: "/java")
+    server = boot.server_of(on_free_ports(tmp_path, synced=synced), "cassandra")
+    settings = yaml.safe_load(server.files[tmp_path / "cassandra/cassandra.yaml"])
+    assert {settings["commitlog_sync"], settings.get("commitlog_sync_period")} == commitlog
 
 
 def test_redis_keeps_nothing_and_evicts_nothing(tmp_path: Path) -> None:
