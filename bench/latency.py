@@ -4,8 +4,8 @@ Open loop: every event is due at a moment fixed beforehand, and its latency runs
 before it, so no wait is left out. First rates rise, over all lanes in turn, for as long as the machine is busy for less
 than 70 % and keeps up. Then critical events come at 500 a second, alone, and again while a backlog of low events drains
 at full speed: it was routed while the worker `low` was down. Workers have the CPU weights that their pods would have,
-as nice values (`NICE`); Cassandra's commit log is as it is shipped, and cores are kept from halting where the machine
-lets one. Every event of every load must arrive once, the flood's too. The last line is JSON.
+as nice values (`NICE`); Cassandra is set as one that serves, and cores are kept from halting where the machine lets
+one. Every event of every load must arrive once, the flood's too. The last line is JSON.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ def server_of(config: Config, name: str) -> Server:
     own, found = ports.derived_port(port), jars.directory(config.jars, name)
     if name == "kafka":
         return kafka.server(directory, port, own, java, found)
-    commitlog = cassandra.SYNCED if config.synced else cassandra.AS_SHIPPED
-    return cassandra.server(directory, port, own, java, found, commitlog=commitlog)
+    writes = cassandra.SYNCED if config.synced else cassandra.SERVING
+    return cassandra.server(directory, port, own, java, found, writes=writes)
 
 
 def _write_files(server: Server) -> None:

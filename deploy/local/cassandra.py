@@ -49,10 +49,9 @@ data_file_directories: ["{data}/data"]
 commitlog_directory: "{data}/commitlog"
 hints_directory: "{data}/hints"
 saved_caches_directory: "{data}/saved_caches"
-{commitlog}
+{writes}
 commitlog_segment_size: 16MiB
 commitlog_total_space: 256MiB
-memtable_heap_space: 64MiB
 file_cache_size: 32MiB
 key_cache_size: 8MiB
 concurrent_compactors: 1
@@ -60,8 +59,10 @@ auto_snapshot: false
 hinted_handoff_enabled: false
 dynamic_snitch: false
 """
-SYNCED = "commitlog_sync: batch"
-AS_SHIPPED = "commitlog_sync: periodic\ncommitlog_sync_period: 10s"
+#: Small, and a write is answered once it is on the disk.
+SYNCED = "commitlog_sync: batch\nmemtable_heap_space: 64MiB"
+#: Commit log and memtables as they are shipped; compaction takes no core of two from those who wait for an answer.
+SERVING = "commitlog_sync: periodic\ncommitlog_sync_period: 10s\ncompaction_throughput: 8MiB/s"
 LOGBACK = """\
 <configuration>
   <appender name="err" class="ch.qos.logback.core.ConsoleAppender">
@@ -74,7 +75,7 @@ LOGBACK = """\
 
 
 def server(
-    directory: Path, port: int, storage_port: int, java: str, jars: Path, secure: str = "", commitlog: str = SYNCED
+    directory: Path, port: int, storage_port: int, java: str, jars: Path, secure: str = "", writes: str = SYNCED
 ) -> Server:
     """A Cassandra that keeps its state in `directory`; with `secure`, more of its configuration, it has roles."""
     configuration, logback, data = directory / "cassandra.yaml", directory / "logback.xml", directory / "data"
@@ -93,7 +94,7 @@ def server(
     command += [f"-D{key}={value}" for key, value in settings.items()]
     command += [*_access("--add-exports", EXPORTS), *_access("--add-opens", OPENS)]
     command += ["-cp", f"{jars}/*", "org.apache.cassandra.service.CassandraDaemon"]
-    yaml = YAML.format(data=data, port=port, storage_port=storage_port, commitlog=commitlog) + secure
+    yaml = YAML.format(data=data, port=port, storage_port=storage_port, writes=writes) + secure
     if secure:
         yaml = yaml.replace("AllowAllAuthenticator", "PasswordAuthenticator")
         yaml = yaml.replace("AllowAllAuthorizer", "CassandraAuthorizer")

@@ -46,8 +46,8 @@ class Endpoints:
 class Config:
     """One instance of the servers: its state directory, its cache of jars, its client ports.
 
-    `synced`: Cassandra answers once a write is on the disk, so that a node that is killed loses none. As it is shipped,
-    it answers before, and a cluster's other replicas have what one loses.
+    `synced`: Cassandra answers once a write is on the disk, so that a node that is killed loses none. Otherwise it is
+    set as one that serves: it answers before, and the other replicas of a cluster have what one loses.
     """
 
     home: Path

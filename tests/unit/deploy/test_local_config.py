@@ -96,7 +96,7 @@ def test_cassandra_listens_on_its_two_ports(tmp_path: Path) -> None:
 def test_cassandra_answers_once_a_write_is_on_the_disk(
     synced: bool, commitlog: set[str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Unless it is to be as it is shipped."""
+    """Unless it is to be set as one that serves."""
     monkeypatch.setattr("deploy.local.tools.java", lambda: "/java")
     server = boot.server_of(on_free_ports(tmp_path, synced=synced), "cassandra")
     settings = yaml.safe_load(server.files[tmp_path / "cassandra/cassandra.yaml"])
