@@ -38,7 +38,7 @@ CRITICAL_PER_S: Final = 500.0
 BUSIEST: Final = 0.7
 #: A rate is kept up if nothing took longer than this, s; lanes with windows wait for a second anyway.
 LONGEST: Final = 5.0
-#: Seconds at the lowest rate after all that warms up: servers go on compiling and compacting for so long.
+#: Seconds at a low rate after all that warms up or is too much: servers go on compiling and compacting for so long.
 SETTLING: Final = 60.0
 #: Seconds of critical events that are published at once during the flood.
 PIECE: Final = 5.0
@@ -119,6 +119,7 @@ async def flood(system: Lockstep, sizes: Sizes, directory: Path) -> tuple[Floode
         low = await stack.enter_async_context(Bench(system, load("low", sizes.accounts), directory))
         await critical.run(sizes.accounts)
         await low.run(sizes.accounts)
+        await critical.run(int(CRITICAL_PER_S * SETTLING), CRITICAL_PER_S)
         quiet = await pieces(critical, asyncio.create_task(asyncio.sleep(sizes.seconds)))
         backlog = await dam(system, low, sizes.flood)
         start(system, ["low"], NICE)
