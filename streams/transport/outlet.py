@@ -209,7 +209,7 @@ class Outlet:
         if self._failure.cause is not None:
             raise DeliveryFailed(str(self._failure.cause)) from self._failure.cause
         if left:
-            raise DeliveryFailed(f"{left} records not on the broker after {self._flush_timeout:g} s")
+            raise DeliveryFailed(f"up to {left} records not on the broker after {self._flush_timeout:g} s")
 
     async def _let_all_go(self) -> None:
         """All that was gathered is queued when this returns, or something has failed."""
@@ -220,7 +220,10 @@ class Outlet:
             await asyncio.sleep(_RETRY_AFTER)
 
     def _flush(self) -> int:
-        """Records that are not on the broker when all are, or the time is over, or something has failed."""
+        """Records that are not on the broker when all are, or the time is over, or something has failed.
+
+        The client counts its own reports with them, such as that a broker is away.
+        """
         deadline = time.monotonic() + self._flush_timeout
         while True:
             left: int = self._producer.flush(min(_SLICE, self._flush_timeout))

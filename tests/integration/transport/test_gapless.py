@@ -173,10 +173,13 @@ async def test_a_full_queue_is_waited_for(kafka: str, topic: str) -> None:
 
 
 async def test_a_flush_without_a_broker_ends() -> None:
-    """Nobody answers: the flush gives up after its time and says how many records are not safe."""
+    """Nobody answers: the flush gives up after its time and says that a record is not safe.
+
+    What the client has to report of its broker counts too, and may be there or not when the time is over.
+    """
     outlet = Outlet({"bootstrap.servers": "127.0.0.1:9", "log_level": 0}, Failure(), flush_timeout=0.5)
     outlet.start()
     outlet.put("t", 0, b"k", b"v")
-    with pytest.raises(DeliveryFailed, match=r"1 records not on the broker after 0\.5 s"):
+    with pytest.raises(DeliveryFailed, match=r"up to [1-9] records not on the broker after 0\.5 s"):
         await outlet.flush()
     outlet.stop()
