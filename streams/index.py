@@ -21,6 +21,7 @@ MAX_LOAD: Final = 0.8
 GROWTH: Final = 1.2
 #: Keys of one line fill a cache line; a line is filled from the left, and 0 in its last place says that no key went on.
 _WIDTH: Final = 8
+_LINE: Final = 64  # bytes
 _EMPTY: Final = 0
 _HALF: Final = np.uint64(32)
 #: Up to this many keys a loop over them is faster than numpy's calls: looking for them, and putting them.
@@ -47,7 +48,7 @@ class Index:
 
     def _allocate(self, lines: int) -> None:
         self._lines = lines
-        self._keys = np.zeros((lines, _WIDTH), np.uint64)
+        self._keys = _aligned(lines * _WIDTH).reshape(lines, _WIDTH)
         self._fill = np.zeros(lines, np.uint8)
         self.cells = np.zeros(lines * _WIDTH, self.cell)
         self._raw = self.cells.view(self._opaque)
@@ -197,6 +198,13 @@ def rounds_of(fingerprints: Iterable[bytes]) -> Iterable[list[int]]:
 
 def _lines_for(count: int) -> int:
     return int(count / (_WIDTH * MAX_LOAD)) + 1
+
+
+def _aligned(count: int) -> Keys:
+    """Zeros that begin where a cache line does: numpy's begin 16 bytes behind that, and each line would be in two."""
+    whole = np.zeros(count + _WIDTH, np.uint64)
+    start = -whole.ctypes.data % _LINE // whole.itemsize
+    return whole[start : start + count]
 
 
 def _rank(sorted_lines: Slots) -> Slots:

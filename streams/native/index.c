@@ -27,7 +27,9 @@ static uint64_t next_line(uint64_t line, uint64_t lines)
 /* Have the line of a key come from memory: in a large table none is in a cache, and waiting for each is most of it. */
 static void expect_line(const Table *table, uint64_t key)
 {
-    __builtin_prefetch(table->keys + home_of(key, table->lines) * WIDTH);
+    const uint64_t *line = table->keys + home_of(key, table->lines) * WIDTH;
+    __builtin_prefetch(line);
+    __builtin_prefetch(line + WIDTH);
 }
 
 /* Have the cell come that a key will take, where its line is not full. */

@@ -80,6 +80,14 @@ def test_keys_with_the_same_8_bytes_are_told_apart() -> None:
     assert values == [names.get((int(key), int(low))) for key, low in zip(keys, cells["low"], strict=True)]
 
 
+@pytest.mark.parametrize("expected", [0, 100, 10_000, 1_000_000])
+def test_a_line_of_keys_is_one_of_the_cache(expected: int) -> None:
+    """Looking for a key that is not there goes over its whole line: in two cache lines it would wait twice."""
+    index = small_index(expected)
+    assert index._keys.ctypes.data % 64 == 0
+    assert index._keys[0].nbytes == 64
+
+
 def test_expected_keys_fit_without_growing() -> None:
     """An index made for a number of keys keeps its size for that many."""
     index = small_index(1000)
