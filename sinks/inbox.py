@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from struct import Struct
 from typing import Any, Final
@@ -22,7 +19,8 @@ from sinks.cassandra import LEVEL, Cassandra, CassandraUnavailable, unavailable
 from sinks.ring import Ring
 from sinks.rows import INSERT, Notification, Packer, Row, notification_of
 from sinks.together import Together
-from sinks.waves import Item, Partition, partition_key, portions, waves
+from sinks.waves import Item, Partition, partition_key, waves
+from sinks.window import Sent, Window
 
 #: Batches on their way to one coordinator, so that those of other lanes' workers do not wait behind a whole backlog.
 AT_ONCE: Final = 24
@@ -52,33 +50,6 @@ class _PackedBatch:
         """Write the body; called by the driver, whose protocol `sinks.cassandra` says."""
         end = _end(self.consistency_level, _TIMESTAMPED, self._timestamp)
         stream.write(b"".join((b"\x01", _short(len(self._rows)), *self._rows, end)))
-
-
-class _Countdown:
-    """From callbacks on the driver's threads to one future of the loop: one wake-up for a wave."""
-
-    def __init__(self, left: int) -> None:
-        self.error: BaseException | None = None
-        self._loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[None] = self._loop.create_future()
-        self._left = left
-        self._lock = threading.Lock()
-
-    def done(self, *_: object) -> None:
-        with self._lock:
-            self._left -= 1
-            last = not self._left
-        if last:
-            with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
-                self._loop.call_soon_threadsafe(self._finish)
-
-    def fail(self, error: BaseException, *_: object) -> None:
-        self.error = error
-        self.done()
-
-    def _finish(self) -> None:
-        if not self.future.done():
-            self.future.set_result(None)
 
 
 class InboxWriter:
@@ -120,61 +91,54 @@ class InboxWriter:
     async def _write(self, items: Sequence[Item]) -> Sequence[Item]:
         timestamp = time.time_ns() // 1000
         for wave in waves(items, self._coordinator):
-            for portion in portions(wave, AT_ONCE):
-                await self._write_all(portion, timestamp)
+            await self._write_all([(host, _PackedBatch(packed, timestamp)) for host, packed in wave])
         self.rows += len(items)
         return items
 
-    async def _write_all(self, portion: Sequence[tuple[Any, list[bytes]]], timestamp: int) -> None:
-        count = _Countdown(len(portion))
-        for host, packed in portion:
-            self._send(_PackedBatch(packed, timestamp), host, count)
-        with self._watch.request():
-            await self._acked(count)
-        self.batches += len(portion)
-
-    async def _acked(self, count: _Countdown) -> None:
-        try:
-            async with asyncio.timeout(2 * self._timeout):  # the straight path, then the driver's
-                await count.future
-        except TimeoutError:
-            raise CassandraUnavailable(f"rows not acked within {2 * self._timeout:g} s") from None
-        if count.error is not None:
-            raise unavailable(count.error)
+    async def _write_all(self, wave: Sequence[tuple[Any, _PackedBatch]]) -> None:
+        patience = 2 * self._timeout  # the straight path, then the driver's
+        with self._watch.requests() as took:
+            try:
+                await Window(wave, AT_ONCE, self._send, took).acked(patience)
+            except TimeoutError:
+                raise CassandraUnavailable(f"rows not acked within {patience:g} s") from None
+            except Exception as error:
+                raise unavailable(error) from error
+        self.batches += len(wave)
 
     def _coordinator(self, partition: Partition) -> Any:
         return self._ring.coordinator(murmur3(partition_key(*partition)))
 
-    def _send(self, message: _PackedBatch, host: Any, count: _Countdown) -> None:
-        pool = self._session._pools.get(host)
+    def _send(self, message: _PackedBatch, sent: Sent[Any]) -> None:
+        pool = self._session._pools.get(sent.group)
         try:
             connection, id_ = pool.borrow_connection(0.0)
         except Exception:  # no pool, a pool that was shut down, no free request id
-            self._later(message, count)
+            self._later(message, sent)
             return
-        answer = partial(self._answer, message, pool, connection, count)
+        answer = partial(self._answer, message, pool, connection, sent)
         try:
             connection.send_msg(message, id_, answer, self._encode, self._decode)
         except Exception:  # the connection was closed or is overloaded
             pool.return_connection(connection)
-            self._later(message, count)
+            self._later(message, sent)
 
-    def _answer(self, message: _PackedBatch, pool: Any, connection: Any, count: _Countdown, response: Any) -> None:
+    def _answer(self, message: _PackedBatch, pool: Any, connection: Any, sent: Sent[Any], response: Any) -> None:
         """On the driver's reactor thread, which must not block."""
         pool.return_connection(connection)
         if getattr(response, "kind", None) == RESULT_KIND_VOID:
-            count.done()
+            sent.done()
             return
-        self._later(message, count)
+        self._later(message, sent)
 
-    def _later(self, message: _PackedBatch, count: _Countdown) -> None:
+    def _later(self, message: _PackedBatch, sent: Sent[Any]) -> None:
         """On a thread of the driver, where waiting for a connection holds up nobody."""
         try:
-            self._session.submit(self._send_slowly, message, count)
+            self._session.submit(self._send_slowly, message, sent)
         except RuntimeError as error:  # the session was closed
-            count.fail(CassandraUnavailable(str(error)))
+            sent.fail(CassandraUnavailable(str(error)))
 
-    def _send_slowly(self, message: _PackedBatch, count: _Countdown) -> None:
+    def _send_slowly(self, message: _PackedBatch, sent: Sent[Any]) -> None:
         self.slow += 1
         profile = self._profile
         try:
@@ -188,9 +152,9 @@ class InboxWriter:
                 load_balancer=profile.load_balancing_policy,
             )
             future.send_request()
-            future.add_callbacks(count.done, count.fail)
+            future.add_callbacks(sent.done, sent.fail)
         except Exception as error:
-            count.fail(error)
+            sent.fail(error)
 
 
 class InboxReader:

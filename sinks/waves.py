@@ -11,7 +11,6 @@ PARTITIONS: Final = 10
 BYTES: Final = 4500
 _short: Final = Struct(">H").pack
 G = TypeVar("G", bound=Hashable)
-T = TypeVar("T")
 #: A partition of the table: account and lane.
 Partition = tuple[bytes, int]
 Item = tuple[bytes, int, bytes]  # account, lane, packed row
@@ -49,15 +48,6 @@ def waves(
                 batches.append((group, now))
         yield batches
         wave = later
-
-
-def portions(wave: Iterable[tuple[G, T]], most: int) -> Iterator[list[tuple[G, T]]]:
-    """A wave in parts that leave one after the other, of no more than `most` batches for each coordinator."""
-    groups: dict[G, list[tuple[G, T]]] = {}
-    for group, batch in wave:
-        groups.setdefault(group, []).append((group, batch))
-    for start in range(0, max(map(len, groups.values()), default=0), most):
-        yield [batch for own in groups.values() for batch in own[start : start + most]]
 
 
 class _Batch:

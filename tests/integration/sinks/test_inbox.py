@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from sinks.cassandra import Cassandra, CassandraUnavailable, apply_schema, conne
 from sinks.inbox import AT_ONCE, InboxReader, InboxWriter
 from sinks.rows import Row, row_of
 from sinks.waves import partition_key
+from sinks.window import Sent
 from streams import settings
 from streams.settings import Settings, SettingsError
 from streams.targets import Predicate
@@ -88,26 +90,28 @@ async def test_a_backlog_leaves_room_for_others(
     monkeypatch: pytest.MonkeyPatch, writer: InboxWriter, reader: InboxReader, account: str
 ) -> None:
     """However many rows there are, few batches of them wait at a coordinator, where those of other lanes do."""
-    sent, together = 0, []
-    send, acked = InboxWriter._send, InboxWriter._acked
+    out, most = 0, 0
+    send, done, lock = InboxWriter._send, Sent.done, threading.Lock()
 
-    def counted(self: InboxWriter, message: Any, host: Any, count: Any) -> None:
-        nonlocal sent
-        sent += 1
-        send(self, message, host, count)
+    def counted(self: InboxWriter, message: Any, sent: Sent[Any]) -> None:
+        nonlocal out, most
+        with lock:
+            out += 1
+            most = max(most, out)
+        send(self, message, sent)
 
-    async def noted(self: InboxWriter, count: Any) -> None:
-        nonlocal sent
-        together.append(sent)
-        sent = 0
-        await acked(self, count)
+    def noted(self: Sent[Any], *answer: object) -> None:
+        nonlocal out
+        with lock:
+            out -= 1
+        done(self, *answer)
 
     monkeypatch.setattr(InboxWriter, "_send", counted)
-    monkeypatch.setattr(InboxWriter, "_acked", noted)
+    monkeypatch.setattr(Sent, "done", noted)
     accounts = [f"{account}-{number}" for number in range(1000)]
     await writer.write([row for name in accounts for row in _rows(name, [1])])
-    assert max(together) == AT_ONCE
-    assert sum(together) == writer.batches > 3 * AT_ONCE
+    assert (most, out) == (AT_ONCE, 0)
+    assert writer.batches > 3 * AT_ONCE
     assert [len(await reader.read(name, 0, -1, None, 9)) for name in accounts[::100]] == [1] * 10
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sinks.waves import BYTES, PARTITIONS, Item, Partition, partition_key, portions, waves
+from sinks.waves import BYTES, PARTITIONS, Item, Partition, partition_key, waves
 
 sizes = st.tuples(st.integers(0, 29), st.integers(0, 1), st.integers(50, 6000))
 
@@ -54,18 +54,6 @@ def test_many_rows_of_one_account_leave_one_batch_after_the_other() -> None:
 def test_nothing_makes_no_wave() -> None:
     """An empty batch sends nothing."""
     assert list(waves([], _group)) == []
-
-
-@given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 9))
-@example([0] * 3 + [1], 2)
-def test_a_portion_has_no_more_for_a_coordinator_than_may_be_on_their_way(groups: list[int], most: int) -> None:
-    """Every batch of a wave leaves once, those of a coordinator in order, in as few portions as can be."""
-    wave = [(group, number) for number, group in enumerate(groups)]
-    sent = list(portions(wave, most))
-    assert all([group for group, _ in part].count(each) <= most for part in sent for each in range(4))
-    for each in range(4):
-        assert [batch for part in sent for batch in part if batch[0] == each] == [b for b in wave if b[0] == each]
-    assert len(sent) == max((-(-groups.count(each) // most) for each in range(4)), default=0)
 
 
 def test_the_partition_key_is_composite() -> None:
