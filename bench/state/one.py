@@ -18,7 +18,8 @@ from streams.state import State
 from streams.transport.client import reader
 
 REPEATED: Final = BATCH // 10
-SAMPLES: Final = 5
+#: Of a large table the first are of memory that a host of virtual machines has to look up anew.
+SAMPLES: Final = 9
 WARM: Final = 50_000
 #: Rows that a worker reads at once in recovery.
 ROWS: Final = 1000
