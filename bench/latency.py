@@ -221,7 +221,7 @@ def main() -> int:
         int(os.environ.get("FLOOD", "1000000")),
         int(os.environ.get("ACCOUNTS", "1000")),
     )
-    config = on_free_ports(Path(tempfile.mkdtemp(prefix="lockstep-")), synced=False)
+    config = on_free_ports(Path(tempfile.mkdtemp(prefix="lockstep-")), serving=True)
     with (
         local_servers(config=config) as running,
         tempfile.TemporaryDirectory(prefix="lockstep-bench-") as home,

@@ -78,7 +78,7 @@ def server_of(config: Config, name: str) -> Server:
     own, found = ports.derived_port(port), jars.directory(config.jars, name)
     if name == "kafka":
         return kafka.server(directory, port, own, java, found)
-    writes = cassandra.SYNCED if config.synced else cassandra.SERVING
+    writes = cassandra.SERVING if config.serving else cassandra.SMALL
     return cassandra.server(directory, port, own, java, found, writes=writes)
 
 

@@ -49,6 +49,7 @@ data_file_directories: ["{data}/data"]
 commitlog_directory: "{data}/commitlog"
 hints_directory: "{data}/hints"
 saved_caches_directory: "{data}/saved_caches"
+commitlog_sync: batch
 {writes}
 commitlog_segment_size: 16MiB
 commitlog_total_space: 256MiB
@@ -59,10 +60,9 @@ auto_snapshot: false
 hinted_handoff_enabled: false
 dynamic_snitch: false
 """
-#: Small, and a write is answered once it is on the disk.
-SYNCED = "commitlog_sync: batch\nmemtable_heap_space: 64MiB"
-#: Commit log and memtables as they are shipped; compaction takes no core of two from those who wait for an answer.
-SERVING = "commitlog_sync: periodic\ncommitlog_sync_period: 10s\ncompaction_throughput: 8MiB/s"
+SMALL = "memtable_heap_space: 64MiB"
+#: Memtables as they are shipped; compaction takes no core of two from those who wait for an answer.
+SERVING = "compaction_throughput: 8MiB/s"
 LOGBACK = """\
 <configuration>
   <appender name="err" class="ch.qos.logback.core.ConsoleAppender">
@@ -75,7 +75,7 @@ LOGBACK = """\
 
 
 def server(
-    directory: Path, port: int, storage_port: int, java: str, jars: Path, secure: str = "", writes: str = SYNCED
+    directory: Path, port: int, storage_port: int, java: str, jars: Path, secure: str = "", writes: str = SMALL
 ) -> Server:
     """A Cassandra that keeps its state in `directory`; with `secure`, more of its configuration, it has roles."""
     configuration, logback, data = directory / "cassandra.yaml", directory / "logback.xml", directory / "data"

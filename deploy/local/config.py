@@ -46,14 +46,14 @@ class Endpoints:
 class Config:
     """One instance of the servers: its state directory, its cache of jars, its client ports.
 
-    `synced`: Cassandra answers once a write is on the disk, so that a node that is killed loses none. Otherwise it is
-    set as one that serves: it answers before, and the other replicas of a cluster have what one loses.
+    `serving`: Cassandra is set as one that serves, for measurements; otherwise to be small. Either way it answers
+    once a write is on the disk, so that a node that is killed loses none.
     """
 
     home: Path
     jars: Path
     ports: Mapping[str, int]
-    synced: bool = True
+    serving: bool = False
 
     @property
     def endpoints(self) -> Endpoints:
@@ -75,10 +75,10 @@ def default_config() -> Config:
     return Config(home, home / "jars", default_ports(os.environ))
 
 
-def on_free_ports(home: Path, jars: Path | None = None, *, synced: bool = True) -> Config:
+def on_free_ports(home: Path, jars: Path | None = None, *, serving: bool = False) -> Config:
     """A configuration for an instance of one's own, which shares the default cache of jars."""
     ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
-    return Config(home.absolute(), (jars or default_home() / "jars").absolute(), ports, synced)
+    return Config(home.absolute(), (jars or default_home() / "jars").absolute(), ports, serving)
 
 
 def checked_names(names: Iterable[str]) -> tuple[str, ...]:
