@@ -58,8 +58,8 @@ class Window(Generic[G, B]):
     async def acked(self, patience: float) -> None:
         """Send all, in order for each coordinator, and return when all are acked.
 
-        Raises what a batch has failed with, at once, or TimeoutError where none was answered for `patience` seconds.
-        What has not left by then does not leave any more.
+        After a batch that fails no other leaves; what it failed with is raised when those on their way are answered, so
+        that who tries again does not add to them. Raises TimeoutError where none was answered for `patience` seconds.
         """
         try:
             for group in [group for group in self._waiting for _ in range(self._most)]:
@@ -67,13 +67,13 @@ class Window(Generic[G, B]):
             await self._end(patience)
         finally:
             with self._lock:
-                self._waiting.clear()
+                self._keep_back()
         if self._error is not None:
             raise self._error
 
     async def _end(self, patience: float) -> None:
         answered = -1
-        while self._left and self._error is None:
+        while self._left:
             if answered == (answered := len(self._took)):
                 raise TimeoutError
             with suppress(TimeoutError):
@@ -87,14 +87,20 @@ class Window(Generic[G, B]):
         if batch is not None:
             self._send(batch, Sent(group, self._over))
 
+    def _keep_back(self) -> None:
+        """What has not left yet does not leave any more."""
+        self._left -= sum(map(len, self._waiting.values()))
+        self._waiting.clear()
+
     def _over(self, sent: Sent[G], error: BaseException | None) -> None:
-        if error is None:
-            self._next(sent.group)
         with self._lock:
-            self._error = self._error or error
             self._took.append(time.perf_counter() - sent.began)
             self._left -= 1
-            ended = error is not None or not self._left
+            if error is not None:
+                self._error = self._error or error
+                self._keep_back()
+            ended = not self._left
+        self._next(sent.group)
         if ended:
             with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
                 self._loop.call_soon_threadsafe(self._ended.set)

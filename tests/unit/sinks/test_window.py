@@ -77,6 +77,24 @@ async def test_a_failure_ends_the_wave() -> None:
     assert client.sent == [(0, 0), (0, 1)]
 
 
+async def test_a_failure_is_raised_when_nothing_is_on_its_way() -> None:
+    """Whoever tries again at once would have more on the way to a store in trouble with each time."""
+    on_their_way: list[Sent[int]] = []
+    wave = [(group, number) for group in range(2) for number in range(3)]
+    window = Window(wave, 1, lambda _, sent: on_their_way.append(sent), took := list[float]())
+    task = asyncio.create_task(window.acked(_PATIENCE))
+    await asyncio.sleep(0)
+    first, second = on_their_way
+    first.fail(ValueError("no"))
+    for _ in range(9):
+        await asyncio.sleep(0)
+    assert not task.done()
+    second.done()
+    with pytest.raises(ValueError, match="no"):
+        await task
+    assert len(on_their_way) == len(took) == 2
+
+
 async def test_without_an_answer_patience_ends() -> None:
     """And an answer that comes later has nothing leave."""
     client = Client()
